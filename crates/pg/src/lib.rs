@@ -1,1 +1,85 @@
+//! The way to Postgres: one small pool a service, on which no statement, lock or forgotten transaction can last.
+//!
+//! A caller that goes away while a transaction is being begun can leave a connection inside it, and later writes on that
+//! connection would be answered and then lost. Three things close it, each alone enough: handlers run in tasks that a caller's going does
+//! not drop (crate `rpc`); a connection that comes back to the pool inside a transaction is closed, which rolls it back; Postgres ends
+//! sessions that idle in a transaction.
 
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// Settings of the pool.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PgConfig {
+    /// Where the service's schema is, with the service's own role.
+    #[arg(long, env)]
+    pub database_url: String,
+    /// Few: one Postgres on a Pi serves the whole fleet.
+    #[arg(long, env = "BRAMBLE_DB_CONNECTIONS", default_value_t = 4)]
+    pub db_connections: u32,
+}
+
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What no session of ours may exceed, in milliseconds.
+const SESSION_LIMITS: [(&str, &str); 4] = [
+    ("statement_timeout", "15000"),
+    ("lock_timeout", "10000"),
+    ("idle_in_transaction_session_timeout", "10000"),
+    // A statement on one row needs no compiler.
+    ("jit", "off"),
+];
+
+/// Opens the pool, waiting until Postgres answers and `schema` has been migrated.
+pub async fn connect(config: &PgConfig, schema: &'static str) -> anyhow::Result<PgPool> {
+    let options = PgConnectOptions::from_str(&config.database_url)?
+        .application_name(schema)
+        .options(SESSION_LIMITS);
+    let pool = pool_options(config.db_connections).connect_lazy_with(options);
+    let mut told = String::new();
+    loop {
+        match is_migrated(&pool, schema).await {
+            Ok(true) => return Ok(pool),
+            Ok(false) => tell(&mut told, &format!("waiting for the migrations of schema {schema}")),
+            Err(error) => tell(&mut told, &format!("waiting for Postgres: {error}")),
+        }
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
+}
+
+fn pool_options(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .max_lifetime(Duration::from_secs(30 * 60))
+        .after_release(|connection, _| {
+            // Outside a transaction each statement is one of its own, and so has the same start. (A plain `rollback` would do as
+            // well, but Postgres logs a warning for each that finds nothing to roll back.)
+            Box::pin(async move {
+                sqlx::query_scalar("select statement_timestamp() = transaction_timestamp()")
+                    .fetch_one(connection)
+                    .await
+            })
+        })
+}
+
+async fn is_migrated(pool: &PgPool, schema: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select coalesce(has_table_privilege(to_regclass($1 || '.events_log'), 'insert'), false)",
+    )
+    .bind(schema)
+    .fetch_one(pool)
+    .await
+}
+
+/// Logs a line when it differs from the one before: waiting is said once, not every second.
+fn tell(told: &mut String, line: &str) {
+    if told != line {
+        tracing::info!("{line}");
+        line.clone_into(told);
+    }
+}
