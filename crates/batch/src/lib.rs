@@ -1,1 +1,208 @@
+//! Group commit: requests that arrive while a transaction commits wait in a bounded queue and go together in the next one.
+//!
+//! At low load a request waits for nobody; under load one synced write serves many. What one request did wrong is its own verdict; a
+//! transaction that fails as a whole is tried again with each request alone, so that a bad one never fails its neighbours.
+//!
+//! The work runs in tasks of the batcher, so a caller that goes away takes nothing with it.
 
+use std::{future::Future, sync::Arc};
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests in one transaction at most.
+pub const BATCH_MAX: usize = 128;
+/// Requests that may wait; more are refused.
+const QUEUE_MAX: usize = 4096;
+
+/// Why a request got no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError<E> {
+    #[error("too many requests are waiting")]
+    Full,
+    #[error("the service is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Failed(E),
+}
+
+struct Job<C, V, E> {
+    command: C,
+    verdict: oneshot::Sender<Result<V, BatchError<E>>>,
+}
+
+/// Gathers commands of one kind into transactions. Cheap to clone.
+pub struct Batcher<C, V, E> {
+    queue: mpsc::Sender<Job<C, V, E>>,
+}
+
+impl<C, V, E> Clone for Batcher<C, V, E> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<C, V, E> std::fmt::Debug for Batcher<C, V, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batcher").field("free", &self.queue.capacity()).finish()
+    }
+}
+
+impl<C, V, E> Batcher<C, V, E>
+where
+    C: Clone + Send + Sync + 'static,
+    V: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    /// Starts `workers` tasks, each with one transaction at a time. `run` gets commands in the order of their arrival and gives one
+    /// verdict each, or an error if its transaction did not commit.
+    pub fn start<F, R>(workers: usize, run: F) -> Self
+    where
+        F: Fn(Vec<C>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Vec<V>, E>> + Send + 'static,
+    {
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
+        let run: Arc<Run<C, V, E>> = Arc::new(move |commands| Box::pin(run(commands)));
+        for _ in 0..workers.max(1) {
+            tokio::spawn(work(Arc::clone(&jobs), Arc::clone(&run)));
+        }
+        Self { queue }
+    }
+
+    /// Waits for the verdict of one command.
+    pub async fn submit(&self, command: C) -> Result<V, BatchError<E>> {
+        let (verdict, answer) = oneshot::channel();
+        self.queue.try_send(Job { command, verdict }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => BatchError::Full,
+            mpsc::error::TrySendError::Closed(_) => BatchError::Stopping,
+        })?;
+        answer.await.map_err(|_| BatchError::Stopping)?
+    }
+}
+
+type Run<C, V, E> =
+    dyn Fn(Vec<C>) -> BoxFuture<'static, Result<Vec<V>, E>> + Send + Sync;
+type Jobs<C, V, E> = Arc<tokio::sync::Mutex<mpsc::Receiver<Job<C, V, E>>>>;
+
+async fn work<C, V, E>(jobs: Jobs<C, V, E>, run: Arc<Run<C, V, E>>)
+where
+    C: Clone + Send + Sync + 'static,
+    V: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    loop {
+        let mut batch = Vec::new();
+        // Held only while waiting for work: the next worker takes what arrives while this one commits.
+        if jobs.lock().await.recv_many(&mut batch, BATCH_MAX).await == 0 {
+            return;
+        }
+        let (commands, answers): (Vec<C>, Vec<_>) =
+            batch.into_iter().map(|job| (job.command, job.verdict)).unzip();
+        // In a task of its own: a panic fails this batch, not the worker.
+        let whole = tokio::spawn(run(commands.clone())).await;
+        match whole {
+            Ok(Ok(verdicts)) => {
+                for (answer, verdict) in answers.into_iter().zip(verdicts) {
+                    let _ = answer.send(Ok(verdict));
+                }
+            }
+            Ok(Err(error)) if commands.len() > 1 => {
+                tracing::warn!(%error, count = commands.len(), "a batch failed: each request goes alone");
+                for (command, answer) in commands.into_iter().zip(answers) {
+                    let alone = run(vec![command]).await;
+                    let verdict = alone.map(|mut verdicts| verdicts.pop());
+                    let _ = answer.send(match verdict {
+                        Ok(Some(verdict)) => Ok(verdict),
+                        Ok(None) => Err(BatchError::Stopping),
+                        Err(error) => Err(BatchError::Failed(error)),
+                    });
+                }
+            }
+            Ok(Err(error)) => {
+                if let Some(answer) = answers.into_iter().next() {
+                    let _ = answer.send(Err(BatchError::Failed(error)));
+                }
+            }
+            Err(panicked) => {
+                tracing::error!(error = %panicked, "a batch failed");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_that_arrive_during_a_commit_go_together() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let gate = Arc::new(Semaphore::new(0));
+        let batcher = Batcher::start(1, {
+            let (sizes, gate) = (Arc::clone(&sizes), Arc::clone(&gate));
+            move |commands: Vec<u32>| {
+                sizes.lock().unwrap().push(commands.len());
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    Ok::<_, String>(commands.iter().map(|c| c * 2).collect())
+                }
+            }
+        });
+        let first = tokio::spawn({
+            let batcher = batcher.clone();
+            async move { batcher.submit(1).await.unwrap() }
+        });
+        while sizes.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let rest: Vec<_> = (2..=10)
+            .map(|n| {
+                let batcher = batcher.clone();
+                tokio::spawn(async move { batcher.submit(n).await.unwrap() })
+            })
+            .collect();
+        while batcher.queue.capacity() > QUEUE_MAX - 9 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(2);
+        assert_eq!(first.await.unwrap(), 2);
+        for (n, answer) in (2..=10).zip(rest) {
+            assert_eq!(answer.await.unwrap(), n * 2);
+        }
+        assert_eq!(*sizes.lock().unwrap(), [1, 9]);
+    }
+
+    #[tokio::test]
+    async fn one_bad_request_never_fails_its_neighbours() {
+        let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
+            tokio::task::yield_now().await;
+            if commands.contains(&13) { Err("thirteen".to_owned()) } else { Ok(commands) }
+        });
+        let all: Vec<_> = (10..=16)
+            .map(|n| {
+                let batcher = batcher.clone();
+                tokio::spawn(async move { batcher.submit(n).await })
+            })
+            .collect();
+        for (n, answer) in (10..=16).zip(all) {
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.is_err(), n == 13, "{n}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_batch_only() {
+        let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
+            assert!(commands != [7], "seven");
+            Ok::<_, String>(commands)
+        });
+        assert!(matches!(batcher.submit(7).await, Err(BatchError::Stopping)));
+        assert_eq!(batcher.submit(8).await.unwrap(), 8);
+    }
+}

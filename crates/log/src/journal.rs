@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::Notify;
+
+use crate::NewEvent;
+
+/// The event log of this service: its schema's `events_log`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub(crate) pool: PgPool,
+    /// The service's schema, which is its source's name too; a constant, never input.
+    pub(crate) source: &'static str,
+    pub(crate) committed: Arc<Notify>,
+}
+
+impl Log {
+    #[must_use]
+    pub fn new(pool: PgPool, source: &'static str) -> Self {
+        Self { pool, source, committed: Arc::new(Notify::new()) }
+    }
+
+    /// The pool that the service's own statements use too.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins the transaction of one command.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        self.pool.begin().await
+    }
+
+    /// Appends events in the given order, in the transaction of the state that they tell of. One statement however many.
+    pub async fn append(&self, tx: &mut PgConnection, events: &[NewEvent]) -> sqlx::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let types: Vec<&str> = events.iter().map(|event| event.event_type).collect();
+        let payloads: Vec<String> = events
+            .iter()
+            .map(|event| event.to_json(self.source))
+            .collect::<Result<_, _>>()
+            .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        // The xid comes first: the relay's proof needs every id to be drawn by a transaction that has one.
+        let statement = format!(
+            "with drawn as materialized (select pg_current_xact_id())
+             insert into {0}.events_log (event_type, source, payload)
+             select event_type, '{0}',
+                    payload::jsonb || jsonb_build_object(
+                      'time', to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))
+             from drawn, unnest($1::text[], $2::text[]) with ordinality as e (event_type, payload, place)
+             order by place",
+            self.source
+        );
+        let written = sqlx::query(AssertSqlSafe(statement))
+            .bind(types)
+            .bind(payloads)
+            .execute(tx)
+            .await?
+            .rows_affected();
+        debug_assert_eq!(written, events.len() as u64);
+        Ok(())
+    }
+
+    /// Commits and wakes the relay.
+    pub async fn commit(&self, tx: Transaction<'static, Postgres>) -> sqlx::Result<()> {
+        tx.commit().await?;
+        self.committed.notify_waiters();
+        self.committed.notify_one();
+        Ok(())
+    }
+}

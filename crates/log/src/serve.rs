@@ -1,0 +1,234 @@
+//! The `EventLog` that every service serves.
+
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+
+use futures::{Stream, future::BoxFuture};
+use proto::log::v1 as pb;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+use uuid::Uuid;
+
+use crate::{Apply, ApplyError, Event, Log, dead, event::with_place, settled::{self, Settled}};
+
+const PAGE_DEFAULT: i32 = 100;
+const PAGE_MAX: i32 = 1000;
+const STREAM_PAGE: i64 = 200;
+/// How soon a followed stream looks again when nothing wakes it.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+
+type Retry = Box<
+    dyn for<'a> Fn(&'a mut sqlx::PgConnection, Event) -> BoxFuture<'a, Result<(), ApplyError>>
+        + Send
+        + Sync,
+>;
+
+/// Serves a log, and the dead letters of the consumers that are named to it.
+pub struct EventLogService {
+    log: Log,
+    retries: BTreeMap<&'static str, Retry>,
+}
+
+impl EventLogService {
+    #[must_use]
+    pub fn new(log: Log) -> Self {
+        Self { log, retries: BTreeMap::new() }
+    }
+
+    /// Lets the dead letters of a source be tried again with the consumer's own effect.
+    #[must_use]
+    pub fn with_retry<A: Apply + Clone>(mut self, source: &'static str, apply: A) -> Self {
+        let apply = Arc::new(apply);
+        self.retries.insert(
+            source,
+            Box::new(move |tx, event| {
+                let apply = Arc::clone(&apply);
+                Box::pin(async move { apply.apply(tx, &[event]).await })
+            }),
+        );
+        self
+    }
+}
+
+type EventStream = Pin<Box<dyn Stream<Item = Result<pb::StreamEventsResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl pb::event_log_server::EventLog for EventLogService {
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = rpc::Fields::default();
+        let size = if request.page_size == 0 { PAGE_DEFAULT } else { request.page_size };
+        let size = fields.within("page_size", size, 1, PAGE_MAX);
+        let after = fields.within("after_sequence", request.after_sequence, 0, i64::MAX);
+        fields.done()?;
+
+        let rows = self.read(&mut Settled::default(), after, i64::from(size)).await?;
+        let next_after_sequence = rows.last().map_or(after, |event| event.sequence);
+        let wanted = |event: &settled::Logged| {
+            request.event_type.is_empty() || event.event_type == request.event_type
+        };
+        let events = rows.into_iter().filter(wanted).map(to_event).collect();
+        Ok(Response::new(pb::ListEventsResponse { events, next_after_sequence }))
+    }
+
+    type StreamEventsStream = EventStream;
+
+    async fn stream_events(
+        &self,
+        request: Request<pb::StreamEventsRequest>,
+    ) -> Result<Response<EventStream>, Status> {
+        let request = request.into_inner();
+        let mut fields = rpc::Fields::default();
+        let mut after = fields.within("after_sequence", request.after_sequence, 0, i64::MAX);
+        fields.done()?;
+
+        let log = self.log.clone();
+        // The small queue is what slows the reader down to its caller.
+        let (sender, receiver) = mpsc::channel(16);
+        tokio::spawn(async move {
+            let mut state = Settled::default();
+            loop {
+                let page = read(&log, &mut state, after, STREAM_PAGE).await;
+                let page = match page {
+                    Ok(page) => page,
+                    Err(status) => return drop(sender.send(Err(status)).await),
+                };
+                let ended = page.is_empty();
+                for row in page {
+                    after = row.sequence;
+                    let event = pb::StreamEventsResponse { event: Some(to_event(row)) };
+                    if sender.send(Ok(event)).await.is_err() {
+                        return;
+                    }
+                }
+                if ended && !request.follow {
+                    return;
+                }
+                if ended {
+                    tokio::select! {
+                        () = sender.closed() => return,
+                        () = tokio::time::sleep(FOLLOW_EVERY) => (),
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<pb::ListDeadLettersRequest>,
+    ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = rpc::Fields::default();
+        let page = rpc::Page::read(&mut fields, request.page_size, &request.page_token, "dead");
+        let after = page.token.key::<Uuid>(&mut fields);
+        fields.done()?;
+
+        let mut db = self.log.pool.acquire().await.map_err(away)?;
+        let mut rows =
+            dead::list(&mut db, self.log.source, after, page.limit()).await.map_err(away)?;
+        let next_page_token = page.cut(&mut rows, |row| row.id.to_string());
+        let dead_letters = rows.into_iter().map(to_dead_letter).collect();
+        Ok(Response::new(pb::ListDeadLettersResponse { dead_letters, next_page_token }))
+    }
+
+    async fn retry_dead_letters(
+        &self,
+        request: Request<pb::RetryDeadLettersRequest>,
+    ) -> Result<Response<pb::RetryDeadLettersResponse>, Status> {
+        let request = request.into_inner();
+        let Some(retry) = self.retries.get(request.source.as_str()) else {
+            let mut fields = rpc::Fields::default();
+            let known: Vec<_> = self.retries.keys().copied().collect();
+            fields.bad("source", format!("is not followed here: {}", known.join(", ")));
+            return Err(fields.refuse());
+        };
+        let mut applied_count = 0;
+        // One transaction each, so that those before a failure stay applied.
+        loop {
+            let mut tx = self.log.begin().await.map_err(away)?;
+            let letters =
+                dead::lock_subject(&mut tx, self.log.source, &request.source, &request.subject);
+            let Some(letter) = letters.await.map_err(away)?.into_iter().next() else { break };
+            let event = Event::parse(letter.payload.as_bytes(), 0)
+                .map_err(|error| refused(letter.log_id, &error.to_string()))?;
+            retry(&mut tx, event)
+                .await
+                .map_err(|error| refused(letter.log_id, &error.to_string()))?;
+            dead::delete(&mut tx, self.log.source, letter.id).await.map_err(away)?;
+            self.log.commit(tx).await.map_err(away)?;
+            applied_count += 1;
+        }
+        Ok(Response::new(pb::RetryDeadLettersResponse { applied_count }))
+    }
+
+    async fn discard_dead_letter(
+        &self,
+        request: Request<pb::DiscardDeadLetterRequest>,
+    ) -> Result<Response<pb::DiscardDeadLetterResponse>, Status> {
+        let mut fields = rpc::Fields::default();
+        let id = fields.id::<Uuid>("dead_letter_id", &request.into_inner().dead_letter_id);
+        let Some(id) = id else { return Err(fields.refuse()) };
+        let mut db = self.log.pool.acquire().await.map_err(away)?;
+        if dead::delete(&mut db, self.log.source, id).await.map_err(away)? {
+            return Ok(Response::new(pb::DiscardDeadLetterResponse {}));
+        }
+        Err(Status::not_found(format!("dead letter {id} does not exist")))
+    }
+}
+
+impl EventLogService {
+    async fn read(
+        &self,
+        state: &mut Settled,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<settled::Logged>, Status> {
+        read(&self.log, state, after, limit).await
+    }
+}
+
+async fn read(
+    log: &Log,
+    state: &mut Settled,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<settled::Logged>, Status> {
+    let read = settled::read(&log.pool, log.source, state, after, limit).await.map_err(away)?;
+    Ok(read.rows)
+}
+
+fn to_event(row: settled::Logged) -> pb::Event {
+    pb::Event {
+        cloud_event: with_place(&row.payload, row.sequence, row.previous),
+        sequence: row.sequence,
+        previous: row.previous,
+    }
+}
+
+fn to_dead_letter(row: dead::DeadLetter) -> pb::DeadLetter {
+    pb::DeadLetter {
+        dead_letter_id: row.id.to_string(),
+        source: row.source,
+        sequence: row.log_id,
+        subject: row.subject,
+        event_type: row.event_type,
+        error: row.error,
+        cloud_event: row.payload,
+        create_time: Some(rpc::to_time(row.created_at)),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn away(error: sqlx::Error) -> Status {
+    tracing::error!(%error, "the event log cannot be read");
+    Status::new(Code::Unavailable, "the event log cannot be read now")
+}
+
+fn refused(sequence: i64, why: &str) -> Status {
+    Status::failed_precondition(format!("event {sequence} still cannot be applied: {why}"))
+}

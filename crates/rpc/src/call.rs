@@ -1,0 +1,85 @@
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::ERROR_DOMAIN;
+
+tokio::task_local! {
+    static CURRENT: Call;
+}
+
+/// Who calls, until when an answer is of use, and which trace the call is part of. The layer sets it for each handler.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The subject of the caller's token; `anonymous` without one.
+    pub actor: Arc<str>,
+    pub(crate) permissions: Permissions,
+    pub(crate) deadline: Instant,
+    /// As it came, so that it is passed on even when this fleet sends no traces itself.
+    pub(crate) traceparent: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Permissions {
+    /// A caller without a token where the doors are open.
+    AllButRestricted,
+    All,
+    Only(Arc<BTreeSet<String>>),
+}
+
+impl Call {
+    /// The call that this task serves; none in background tasks.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// The trace to go on with: this process's span, or else the caller's.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        telemetry::traceparent().or_else(|| self.traceparent.as_deref().map(str::to_owned))
+    }
+
+    pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+
+    pub(crate) fn may(&self, permission: &str) -> bool {
+        match &self.permissions {
+            Permissions::All => true,
+            Permissions::AllButRestricted => !crate::RESTRICTED.contains(&permission),
+            Permissions::Only(held) => held.contains(permission),
+        }
+    }
+
+    pub(crate) fn require(&self, permission: &str) -> Result<(), Status> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        let metadata = HashMap::from([("permission".to_owned(), permission.to_owned())]);
+        Err(Status::with_error_details(
+            Code::PermissionDenied,
+            format!("{} lacks the permission {permission}", self.actor),
+            ErrorDetails::with_error_info("PERMISSION_MISSING", ERROR_DOMAIN, metadata),
+        ))
+    }
+}
+
+/// Whether the caller holds a permission beyond the method's own.
+#[must_use]
+pub fn may(permission: &str) -> bool {
+    Call::current().is_some_and(|call| call.may(permission))
+}
+
+/// Refuses a caller without a permission beyond the method's own.
+pub fn require(permission: &str) -> Result<(), Status> {
+    match Call::current() {
+        Some(call) => call.require(permission),
+        None => Err(Status::internal("no call is being served here")),
+    }
+}

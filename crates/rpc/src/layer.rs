@@ -1,0 +1,161 @@
+//! What every call passes before its handler: token and permission, deadline, a bound on how many run, a task of its own.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use http::{HeaderMap, Request, Response};
+use tokio::{sync::Semaphore, time::Instant};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use crate::{
+    access::{Access, Rule},
+    call::{Call, Permissions},
+    error::retry,
+};
+
+/// A call that says nothing of its deadline has this long; one that asks for longer gets no more than that.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
+const DEADLINE_MAX: Duration = Duration::from_secs(60);
+/// Kept back of a caller's deadline, so that our own refusal arrives before the transport gives up.
+const DEADLINE_SHAVED: Duration = Duration::from_millis(5);
+
+#[derive(Clone)]
+pub(crate) struct DoorLayer {
+    pub(crate) access: Arc<Access>,
+    pub(crate) calls: Arc<Semaphore>,
+}
+
+impl<S> Layer<S> for DoorLayer {
+    type Service = Door<S>;
+
+    fn layer(&self, inner: S) -> Door<S> {
+        Door { inner, door: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Door<S> {
+    inner: S,
+    door: DoorLayer,
+}
+
+impl<S> Service<Request<Body>> for Door<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut ready = self.inner.clone();
+        std::mem::swap(&mut ready, &mut self.inner);
+        let door = self.door.clone();
+        async move {
+            let call = match door.admit(&request) {
+                Ok(call) => call,
+                Err(refusal) => return Ok(refusal.into_http()),
+            };
+            let Ok(permit) = door.calls.try_acquire_owned() else {
+                let refusal = retry(Code::ResourceExhausted, "TOO_MANY_CALLS", "too many calls at once");
+                return Ok(refusal.into_http());
+            };
+            let deadline = call.deadline;
+            let span = tracing::info_span!("rpc", path = request.uri().path(), actor = %call.actor);
+            if let Some(traceparent) = &call.traceparent {
+                telemetry::continue_trace(&span, traceparent);
+            }
+            // In a task of its own, the handler ends what it has begun whether or not anybody waits for it.
+            let handler = async move {
+                let answer = call.scope(ready.call(request)).await;
+                drop(permit);
+                answer
+            };
+            match tokio::time::timeout_at(deadline, tokio::spawn(handler.instrument(span))).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(panicked)) => {
+                    tracing::error!(error = %panicked, "a handler failed");
+                    Ok(Status::internal("internal error").into_http())
+                }
+                Err(_) => {
+                    let refusal = retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "no answer in time");
+                    Ok(refusal.into_http())
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl DoorLayer {
+    fn admit(&self, request: &Request<Body>) -> Result<Call, Status> {
+        let headers = request.headers();
+        let mut call = Call {
+            actor: "anonymous".into(),
+            permissions: Permissions::Only(Arc::default()),
+            deadline: deadline(headers)?,
+            traceparent: headers.get("traceparent").and_then(|t| t.to_str().ok()).map(Into::into),
+        };
+        let rule = match self.access.rule(request.uri().path()) {
+            None | Some(Rule::Public) => return Ok(call),
+            Some(Rule::Nobody) => return Err(Status::permission_denied("nobody may call this")),
+            Some(Rule::Needs(permission)) => permission,
+        };
+        let identity = self.access.identify(headers)?;
+        call.actor = identity.actor;
+        call.permissions = identity.permissions;
+        call.require(rule)?;
+        Ok(call)
+    }
+}
+
+fn deadline(headers: &HeaderMap) -> Result<Instant, Status> {
+    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(timeout);
+    let left = asked.map_or(DEADLINE_DEFAULT, |asked| asked.min(DEADLINE_MAX));
+    match left.checked_sub(DEADLINE_SHAVED) {
+        Some(left) => Ok(Instant::now() + left),
+        None => Err(retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "too little time is left")),
+    }
+}
+
+/// Reads the `grpc-timeout` header: up to eight digits and a unit.
+fn timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount.saturating_mul(3600)),
+        "M" => Duration::from_secs(amount.saturating_mul(60)),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_in_every_unit() {
+        assert_eq!(timeout("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(timeout("7n"), Some(Duration::from_nanos(7)));
+        for bad in ["", "m", "5", "5x", "-1S", "ééé"] {
+            assert_eq!(timeout(bad), None, "{bad}");
+        }
+    }
+}

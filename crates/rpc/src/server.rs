@@ -1,0 +1,193 @@
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, server::NamedService, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::Service;
+
+use crate::{ServerConfig, access::Access, layer::DoorLayer};
+
+/// Told to all parts of a process when it is to end.
+pub type Shutdown = CancellationToken;
+
+/// Something that the service cannot work without; true while it is there.
+pub type Check = (&'static str, Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+
+/// How long calls and background work may go on after the process was told to end.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+const MESSAGE_STREAMS_MAX: u32 = 256;
+const HEADERS_MAX_BYTES: u32 = 16 * 1024;
+/// Clients reconnect now and then, which spreads them over replicas after a rollout.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// A service's gRPC server with health, reflection, doors and limits, and the background work that lives as long as it does.
+pub struct Server {
+    routes: Routes,
+    names: Vec<&'static str>,
+    checks: Vec<Check>,
+    background: JoinSet<()>,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    #[must_use]
+    pub fn new(shutdown: Shutdown) -> Self {
+        Self {
+            routes: Routes::default(),
+            names: Vec::new(),
+            checks: Vec::new(),
+            background: JoinSet::new(),
+            shutdown,
+        }
+    }
+
+    /// Serves one more gRPC service.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes = self.routes.add_service(service);
+        self.names.push(S::NAME);
+        self
+    }
+
+    /// Is ready only while this is there.
+    #[must_use]
+    pub fn needs(mut self, check: Check) -> Self {
+        self.checks.push(check);
+        self
+    }
+
+    /// Runs beside the server; is given the signal to end, and then a while to do so.
+    #[must_use]
+    pub fn background<F>(mut self, work: impl FnOnce(Shutdown) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.background.spawn(work(self.shutdown.clone()));
+        self
+    }
+
+    /// Serves until it is told to end; then drains.
+    pub async fn serve(mut self, config: &ServerConfig, listener: TcpListener) -> anyhow::Result<()> {
+        let address = listener.local_addr()?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let routes = self
+            .routes
+            .add_service(health_service)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let door = DoorLayer {
+            access: Arc::new(Access::new(config)?),
+            calls: Arc::new(Semaphore::new(config.calls_max)),
+        };
+        self.background.spawn(watch(health, self.names, self.checks, self.shutdown.clone()));
+
+        let mut server = tonic::transport::Server::builder();
+        if let Some(tls) = config.tls()? {
+            server = server.tls_config(tls)?;
+        }
+        tracing::info!(%address, "serving");
+        let serving = server
+            .max_concurrent_streams(MESSAGE_STREAMS_MAX)
+            .http2_max_header_list_size(HEADERS_MAX_BYTES)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .max_connection_age(CONNECTION_AGE_MAX)
+            .tcp_nodelay(true)
+            .layer(door)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(
+                TcpListenerStream::new(listener),
+                self.shutdown.clone().cancelled_owned(),
+            );
+        let drained = {
+            let shutdown = self.shutdown.clone();
+            async move {
+                shutdown.cancelled().await;
+                tokio::time::sleep(DRAIN_MAX).await;
+            }
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = drained => tracing::warn!("some calls did not end in time"),
+        }
+        self.shutdown.cancel();
+        if tokio::time::timeout(DRAIN_MAX, self.background.join_all()).await.is_err() {
+            tracing::warn!("some background work did not end in time");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Cancelled by SIGTERM or Ctrl-C.
+pub fn on_signal() -> anyhow::Result<Shutdown> {
+    let shutdown = Shutdown::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => (), _ = int.recv() => () }
+        tracing::info!("told to stop");
+        told.cancel();
+    });
+    Ok(shutdown)
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // Lets clients print the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Keeps the health service true: serving while everything is there, and no longer once told to end.
+async fn watch(health: HealthReporter, names: Vec<&'static str>, checks: Vec<Check>, shutdown: Shutdown) {
+    let mut missing: Option<Vec<&'static str>> = None;
+    while !shutdown.is_cancelled() {
+        let mut now = Vec::new();
+        for (name, check) in &checks {
+            let there = tokio::time::timeout(CHECK_EVERY, check()).await;
+            if there != Ok(true) {
+                now.push(*name);
+            }
+        }
+        if missing.as_ref() != Some(&now) {
+            if now.is_empty() {
+                tracing::info!("ready");
+            } else {
+                tracing::warn!(missing = ?now, "not ready");
+            }
+            let status =
+                if now.is_empty() { ServingStatus::Serving } else { ServingStatus::NotServing };
+            set_all(&health, &names, status).await;
+            missing = Some(now);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CHECK_EVERY) => (),
+            () = shutdown.cancelled() => (),
+        }
+    }
+    set_all(&health, &names, ServingStatus::NotServing).await;
+}
+
+async fn set_all(health: &HealthReporter, names: &[&'static str], status: ServingStatus) {
+    health.set_service_status("", status).await;
+    for name in names {
+        health.set_service_status(*name, status).await;
+    }
+}
