@@ -34,7 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Events use pbjson's well-known types, so they are generated apart from them.
     let mut events = compiler.file_descriptor_set();
-    events.file.retain(|file| matches!(file.package(), "bramble.events.v1" | "bramble.common.v1" | "google.protobuf"));
+    events.file.retain(|file| {
+        matches!(file.package(), "bramble.events.v1" | "bramble.common.v1" | "google.protobuf")
+    });
     tonic_prost_build::configure()
         .emit_rerun_if_changed(false)
         .build_client(false)
@@ -52,8 +54,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Last: this run writes the file of `bramble.common.v1`, which the one above left empty.
     let mut services = compiler.file_descriptor_set();
     services.file.retain(|file| file.package() != "bramble.events.v1");
-    tonic_prost_build::configure()
-        .emit_rerun_if_changed(false)
-        .compile_fds(services)?;
+    tonic_prost_build::configure().emit_rerun_if_changed(false).compile_fds(services)?;
     Ok(())
 }

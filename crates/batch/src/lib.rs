@@ -81,8 +81,7 @@ where
     }
 }
 
-type Run<C, V, E> =
-    dyn Fn(Vec<C>) -> BoxFuture<'static, Result<Vec<V>, E>> + Send + Sync;
+type Run<C, V, E> = dyn Fn(Vec<C>) -> BoxFuture<'static, Result<Vec<V>, E>> + Send + Sync;
 type Jobs<C, V, E> = Arc<tokio::sync::Mutex<mpsc::Receiver<Job<C, V, E>>>>;
 
 async fn work<C, V, E>(jobs: Jobs<C, V, E>, run: Arc<Run<C, V, E>>)

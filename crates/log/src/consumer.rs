@@ -8,7 +8,7 @@
 //! An event that cannot be applied is retried a few times and then put aside as a dead letter in the position's transaction; later
 //! events of the same aggregate are parked behind it, all others go on.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
 
 use async_nats::{
     Client,
@@ -60,7 +60,7 @@ impl From<sqlx::Error> for ApplyError {
         // Classes 22, 23 and P0: the data are to blame. All else (connection, deadlock, shutdown, full disk) may pass.
         let data = error
             .as_database_error()
-            .and_then(|database| database.code())
+            .and_then(sqlx::error::DatabaseError::code)
             .is_some_and(|code| ["22", "23", "P0"].iter().any(|class| code.starts_with(class)));
         if data { Self::Refused(error.to_string()) } else { Self::Retry(error.to_string()) }
     }
@@ -232,8 +232,11 @@ fn split(events: Vec<Event>, parked: &BTreeSet<String>) -> (Vec<Event>, Vec<Even
 /// The events of one source behind a position, in order, without a hole.
 pub struct Feed {
     source: Source,
-    batches: std::pin::Pin<Box<dyn Stream<Item = Vec<Result<Event, String>>> + Send>>,
+    batches: Batches,
 }
+
+/// What has arrived since it was last looked at; a message that cannot be read says why.
+type Batches = Pin<Box<dyn Stream<Item = Vec<Result<Event, String>>> + Send>>;
 
 impl Feed {
     /// Opens the source's stream where the position is, or at its start when the stream is not the one that the position is from.
@@ -286,7 +289,12 @@ impl Feed {
                 continue;
             }
             if event.previous > last {
-                tracing::warn!(source = self.source.name, from = last, to = event.sequence, "a hole in the stream");
+                tracing::warn!(
+                    source = self.source.name,
+                    from = last,
+                    to = event.sequence,
+                    "a hole in the stream"
+                );
                 whole.extend(self.fetch(last, event.previous).await?);
             }
             last = event.sequence;
@@ -300,8 +308,11 @@ impl Feed {
         let mut fetched = Vec::new();
         let mut after_sequence = after;
         while after_sequence < up_to {
-            let request =
-                ListEventsRequest { after_sequence, page_size: HOLE_PAGE, event_type: String::new() };
+            let request = ListEventsRequest {
+                after_sequence,
+                page_size: HOLE_PAGE,
+                event_type: String::new(),
+            };
             let page = self.source.log.list_events(request).await?.into_inner();
             anyhow::ensure!(!page.events.is_empty(), "the log of {} has a hole", self.source.name);
             for event in page.events.iter().filter(|event| event.sequence <= up_to) {

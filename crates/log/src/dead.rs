@@ -66,8 +66,11 @@ pub(crate) async fn parked(
     let statement = format!(
         "select distinct subject from {schema}.dead_letters where source = $1 and subject = any($2)"
     );
-    let found: Vec<String> =
-        sqlx::query_scalar(AssertSqlSafe(statement)).bind(source).bind(subjects).fetch_all(tx).await?;
+    let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(source)
+        .bind(subjects)
+        .fetch_all(tx)
+        .await?;
     Ok(found.into_iter().collect())
 }
 

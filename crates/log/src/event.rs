@@ -48,7 +48,7 @@ impl NewEvent {
     #[must_use]
     pub fn new(
         event_type: &'static str,
-        subject: impl ToString,
+        subject: impl std::fmt::Display,
         version: i32,
         data: &impl Serialize,
         cause: &Cause,

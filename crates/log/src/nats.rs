@@ -6,7 +6,12 @@ use async_nats::{Client, ConnectOptions, ServerAddr, connection::State};
 #[derive(Debug, Clone, clap::Args)]
 pub struct NatsConfig {
     /// Where NATS is; user and password may be part of it.
-    #[arg(long, env = "BRAMBLE_NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "BRAMBLE_NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
     pub nats_url: String,
     /// How much disk the stream of one service may take; the oldest events leave it first, and stay in the log.
     #[arg(long, env = "BRAMBLE_STREAM_MAX_BYTES", default_value_t = 256 << 20)]
@@ -35,7 +40,6 @@ pub async fn connect(config: &NatsConfig, name: &str) -> anyhow::Result<Client> 
 }
 
 /// Whether NATS can be used right now; for readiness.
-#[must_use]
-pub fn is_connected(client: &Client) -> bool {
-    client.connection_state() == State::Connected
+pub fn is_there(client: Client) -> impl Future<Output = bool> + Send + 'static {
+    std::future::ready(client.connection_state() == State::Connected)
 }

@@ -176,7 +176,8 @@ impl Leader {
     /// Publishes the next batch, if there is one.
     pub async fn step(&mut self) -> Result<Step, RelayError> {
         let Log { pool, source, .. } = &self.relay.log;
-        let read = settled::read(pool, source, &mut self.settled, self.tail.log_id, BATCH_MAX).await?;
+        let read =
+            settled::read(pool, source, &mut self.settled, self.tail.log_id, BATCH_MAX).await?;
         let Some(last) = read.rows.last() else {
             return Ok(if read.waits { Step::Waits } else { Step::Idle });
         };
@@ -218,7 +219,8 @@ async fn publish(
         let mut headers = HeaderMap::new();
         headers.insert("Bramble-Event-Id", row.event_id.as_str());
         if index == 0 {
-            headers.insert("Nats-Expected-Last-Sequence", tail.stream_sequence.to_string().as_str());
+            headers
+                .insert("Nats-Expected-Last-Sequence", tail.stream_sequence.to_string().as_str());
         }
         if rows.len() > 1 {
             headers.insert("Nats-Batch-Id", batch_id.as_str());
@@ -234,10 +236,8 @@ async fn publish(
         if rows.len() > 1 {
             headers.insert("Nats-Batch-Commit", "1");
         }
-        let request = async_nats::Request::new()
-            .headers(headers)
-            .payload(payload)
-            .timeout(Some(PUBLISH_MAX));
+        let request =
+            async_nats::Request::new().headers(headers).payload(payload).timeout(Some(PUBLISH_MAX));
         let answer = client.send_request(subject, request).await.map_err(nats)?;
         let ack: Ack = serde_json::from_slice(&answer.payload).map_err(nats)?;
         return match ack.error {

@@ -9,14 +9,15 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
     pub id: Uuid,
+    method: &'static str,
     hash: Vec<u8>,
 }
 
 impl RequestKey {
     /// Of a mutation's message. The `request_id` is part of it and equal whenever the ids are.
     #[must_use]
-    pub fn new(id: Uuid, message: &impl Message) -> Self {
-        Self { id, hash: Sha256::digest(message.encode_to_vec()).to_vec() }
+    pub fn new(id: Uuid, method: &'static str, message: &impl Message) -> Self {
+        Self { id, method, hash: Sha256::digest(message.encode_to_vec()).to_vec() }
     }
 }
 
@@ -31,34 +32,42 @@ pub enum Claim {
     Other,
 }
 
-/// One request of a batch, with the resource that answers it if it is new.
-#[derive(Debug)]
-pub struct Claimed<'a> {
-    pub key: &'a RequestKey,
-    pub method: &'a str,
-    pub resource_id: String,
+/// Why a request is not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("request_id {0} was used for another request")]
+    Used(Uuid),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
 }
 
-/// Notes in the command's transaction that a request is answered with a resource, unless it was noted before.
-pub async fn claim(
+/// Notes in the command's transaction that a request is answered with a resource. Gives the earlier resource if it was answered before.
+pub async fn answered(
     tx: &mut PgConnection,
     schema: &'static str,
-    request: Claimed<'_>,
-) -> sqlx::Result<Claim> {
-    let mut claims = claim_all(tx, schema, &[request]).await?;
-    claims.pop().ok_or(sqlx::Error::RowNotFound)
+    key: Option<&RequestKey>,
+    resource_id: impl std::fmt::Display,
+) -> Result<Option<String>, RequestError> {
+    let Some(key) = key else { return Ok(None) };
+    let mut claims = claim_all(tx, schema, &[(key, resource_id.to_string())]).await?;
+    match claims.pop() {
+        Some(Claim::New) => Ok(None),
+        Some(Claim::Answered(resource_id)) => Ok(Some(resource_id)),
+        Some(Claim::Other) => Err(RequestError::Used(key.id)),
+        None => Err(sqlx::Error::RowNotFound.into()),
+    }
 }
 
-/// The same for many, in their order; ids must differ within the batch. Two statements however many.
+/// The same for many, each with the resource that answers it; ids must differ within the batch. Two statements however many.
 pub async fn claim_all(
     tx: &mut PgConnection,
     schema: &'static str,
-    requests: &[Claimed<'_>],
+    requests: &[(&RequestKey, String)],
 ) -> sqlx::Result<Vec<Claim>> {
-    let ids: Vec<Uuid> = requests.iter().map(|request| request.key.id).collect();
-    let methods: Vec<&str> = requests.iter().map(|request| request.method).collect();
-    let hashes: Vec<&[u8]> = requests.iter().map(|request| request.key.hash.as_slice()).collect();
-    let resources: Vec<&str> = requests.iter().map(|request| request.resource_id.as_str()).collect();
+    let ids: Vec<Uuid> = requests.iter().map(|(key, _)| key.id).collect();
+    let methods: Vec<&str> = requests.iter().map(|(key, _)| key.method).collect();
+    let hashes: Vec<&[u8]> = requests.iter().map(|(key, _)| key.hash.as_slice()).collect();
+    let resources: Vec<&str> = requests.iter().map(|(_, id)| id.as_str()).collect();
     // In the order of the ids, so that two batches never wait for each other.
     let insert = format!(
         "insert into {schema}.requests (request_id, method, payload_hash, resource_id)
@@ -82,14 +91,14 @@ pub async fn claim_all(
     let known = sqlx::query(AssertSqlSafe(select)).bind(&ids).fetch_all(&mut *tx).await?;
     requests
         .iter()
-        .map(|request| {
-            if new.contains(&request.key.id) {
+        .map(|(key, _)| {
+            if new.contains(&key.id) {
                 return Ok(Claim::New);
             }
             for row in &known {
-                if row.try_get::<Uuid, _>("request_id")? == request.key.id {
-                    let same = row.try_get::<String, _>("method")? == request.method
-                        && row.try_get::<Vec<u8>, _>("payload_hash")? == request.key.hash;
+                if row.try_get::<Uuid, _>("request_id")? == key.id {
+                    let same = row.try_get::<String, _>("method")? == key.method
+                        && row.try_get::<Vec<u8>, _>("payload_hash")? == key.hash;
                     return Ok(if same {
                         Claim::Answered(row.try_get("resource_id")?)
                     } else {

@@ -9,7 +9,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
-use crate::{Apply, ApplyError, Event, Log, dead, event::with_place, settled::{self, Settled}};
+use crate::{
+    Apply, ApplyError, Event, Log, dead,
+    event::with_place,
+    settled::{self, Settled},
+};
 
 const PAGE_DEFAULT: i32 = 100;
 const PAGE_MAX: i32 = 1000;
@@ -70,7 +74,7 @@ impl pb::event_log_server::EventLog for EventLogService {
         let wanted = |event: &settled::Logged| {
             request.event_type.is_empty() || event.event_type == request.event_type
         };
-        let events = rows.into_iter().filter(wanted).map(to_event).collect();
+        let events = rows.iter().filter(|row| wanted(row)).map(to_event).collect();
         Ok(Response::new(pb::ListEventsResponse { events, next_after_sequence }))
     }
 
@@ -99,7 +103,7 @@ impl pb::event_log_server::EventLog for EventLogService {
                 let ended = page.is_empty();
                 for row in page {
                     after = row.sequence;
-                    let event = pb::StreamEventsResponse { event: Some(to_event(row)) };
+                    let event = pb::StreamEventsResponse { event: Some(to_event(&row)) };
                     if sender.send(Ok(event)).await.is_err() {
                         return;
                     }
@@ -202,7 +206,7 @@ async fn read(
     Ok(read.rows)
 }
 
-fn to_event(row: settled::Logged) -> pb::Event {
+fn to_event(row: &settled::Logged) -> pb::Event {
     pb::Event {
         cloud_event: with_place(&row.payload, row.sequence, row.previous),
         sequence: row.sequence,

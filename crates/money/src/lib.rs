@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn only_plain_decimals_are_amounts() {
-        for text in ["", " 1", "1 ", "+1", "1e3", "1_000", "1,5", ".5", "5.", "--1", "NaN", "0x1", "1.2.3"] {
+        for text in
+            ["", " 1", "1 ", "+1", "1e3", "1_000", "1,5", ".5", "5.", "--1", "NaN", "0x1", "1.2.3"]
+        {
             assert_eq!(Money::parse(text), Err(MoneyError::NotANumber), "{text:?}");
         }
         assert_eq!(Money::parse("1.005"), Err(MoneyError::TooPrecise));

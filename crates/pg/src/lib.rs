@@ -51,6 +51,28 @@ pub async fn connect(config: &PgConfig, schema: &'static str) -> anyhow::Result<
     }
 }
 
+/// Whether Postgres answers right now; for readiness.
+pub async fn is_there(pool: PgPool) -> bool {
+    sqlx::query("select 1").execute(&pool).await.is_ok()
+}
+
+/// Whether a statement failed because Postgres is away, stopping, full or too busy, so that the same may work later.
+#[must_use]
+pub fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Connection, transaction rollback, resources, lock not available, operator intervention.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}
+
 fn pool_options(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)

@@ -89,7 +89,9 @@ fn read_key(path: &Path) -> anyhow::Result<DecodingKey> {
 
 fn read_token(token: &str, key: &DecodingKey) -> Result<Identity, Status> {
     let claims = jsonwebtoken::decode::<Claims>(token, key, &Validation::new(Algorithm::EdDSA))
-        .map_err(|error| unauthenticated("TOKEN_INVALID", &format!("the token is refused: {error}")))?
+        .map_err(|error| {
+            unauthenticated("TOKEN_INVALID", &format!("the token is refused: {error}"))
+        })?
         .claims;
     let permissions = if claims.permissions.iter().any(|name| name == "*") {
         Permissions::All

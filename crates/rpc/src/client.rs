@@ -52,8 +52,9 @@ impl ClientConfig {
         let token = match (&self.token, &self.token_file) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(file)) => {
-                let token = std::fs::read_to_string(file)
-                    .with_context(|| format!("BRAMBLE_TOKEN_FILE: cannot read {}", file.display()))?;
+                let token = std::fs::read_to_string(file).with_context(|| {
+                    format!("BRAMBLE_TOKEN_FILE: cannot read {}", file.display())
+                })?;
                 Some(token)
             }
             (None, None) => None,

@@ -25,7 +25,7 @@ pub struct ServerConfig {
     /// File with the key of that certificate, PEM.
     #[arg(long, env = "BRAMBLE_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// How many calls are served at once; more are refused with RESOURCE_EXHAUSTED.
+    /// How many calls are served at once; more are refused with `RESOURCE_EXHAUSTED`.
     #[arg(long, env = "BRAMBLE_CALLS_MAX", default_value_t = 1024)]
     pub calls_max: usize,
     /// ISO 4217 code of the deployment's one currency.
@@ -38,7 +38,10 @@ impl ServerConfig {
     pub async fn bind(&self, default_port: u16) -> anyhow::Result<TcpListener> {
         let addr = self.grpc_addr.unwrap_or(SocketAddr::from(([127, 0, 0, 1], default_port)));
         if !addr.ip().is_loopback() {
-            ensure!(self.auth_public_key.is_some(), "{addr} is not loopback: BRAMBLE_AUTH_PUBLIC_KEY is needed");
+            ensure!(
+                self.auth_public_key.is_some(),
+                "{addr} is not loopback: BRAMBLE_AUTH_PUBLIC_KEY is needed"
+            );
             ensure!(!self.open, "{addr} is not loopback: BRAMBLE_OPEN is not possible");
             ensure!(
                 self.plaintext || self.tls_cert.is_some(),

@@ -62,9 +62,9 @@ impl Fields {
     /// An e-mail address: one `@` with something on both sides, no blanks.
     pub fn email(&mut self, field: &str, text: String) -> String {
         let text = self.text(field, text, 1, EMAIL_MAX);
-        let sound = text
-            .split_once('@')
-            .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
+        let sound = text.split_once('@').is_some_and(|(user, host)| {
+            !user.is_empty() && !host.is_empty() && !host.contains('@')
+        });
         if !text.is_empty() && (!sound || text.contains(char::is_whitespace)) {
             self.bad(field, "is not an e-mail address");
         }
@@ -81,7 +81,13 @@ impl Fields {
     }
 
     /// A whole number within bounds.
-    pub fn within<T: PartialOrd + std::fmt::Display>(&mut self, field: &str, value: T, min: T, max: T) -> T {
+    pub fn within<T: PartialOrd + Copy + std::fmt::Display>(
+        &mut self,
+        field: &str,
+        value: T,
+        min: T,
+        max: T,
+    ) -> T {
         if value < min || value > max {
             self.bad(field, format!("is {value}: {min} to {max} are possible"));
         }

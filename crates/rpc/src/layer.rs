@@ -69,7 +69,8 @@ where
                 Err(refusal) => return Ok(refusal.into_http()),
             };
             let Ok(permit) = door.calls.try_acquire_owned() else {
-                let refusal = retry(Code::ResourceExhausted, "TOO_MANY_CALLS", "too many calls at once");
+                let refusal =
+                    retry(Code::ResourceExhausted, "TOO_MANY_CALLS", "too many calls at once");
                 return Ok(refusal.into_http());
             };
             let deadline = call.deadline;
@@ -90,7 +91,8 @@ where
                     Ok(Status::internal("internal error").into_http())
                 }
                 Err(_) => {
-                    let refusal = retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "no answer in time");
+                    let refusal =
+                        retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "no answer in time");
                     Ok(refusal.into_http())
                 }
             }

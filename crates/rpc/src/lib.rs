@@ -23,5 +23,7 @@ pub use config::ServerConfig;
 pub use error::{ERROR_DOMAIN, Refusal, status};
 pub use fields::Fields;
 pub use page::{Page, PageToken};
-pub use server::{Check, Server, Shutdown, on_signal};
-pub use wire::{currency, set_currency, json_to_struct, struct_to_json, to_date, to_money, to_time};
+pub use server::{Server, Shutdown, on_signal};
+pub use wire::{
+    currency, json_to_struct, set_currency, struct_to_json, to_date, to_money, to_time,
+};

@@ -19,8 +19,8 @@ use crate::{ServerConfig, access::Access, layer::DoorLayer};
 /// Told to all parts of a process when it is to end.
 pub type Shutdown = CancellationToken;
 
-/// Something that the service cannot work without; true while it is there.
-pub type Check = (&'static str, Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+/// Looks for something that the service cannot work without; true while it is there.
+type Check = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// How long calls and background work may go on after the process was told to end.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
 pub struct Server {
     routes: Routes,
     names: Vec<&'static str>,
-    checks: Vec<Check>,
+    checks: Vec<(&'static str, Check)>,
     background: JoinSet<()>,
     shutdown: Shutdown,
 }
@@ -66,8 +66,15 @@ impl Server {
 
     /// Is ready only while this is there.
     #[must_use]
-    pub fn needs(mut self, check: Check) -> Self {
-        self.checks.push(check);
+    pub fn needs<F>(
+        mut self,
+        name: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.checks.push((name, Box::new(move || Box::pin(check()))));
         self
     }
 
@@ -82,7 +89,11 @@ impl Server {
     }
 
     /// Serves until it is told to end; then drains.
-    pub async fn serve(mut self, config: &ServerConfig, listener: TcpListener) -> anyhow::Result<()> {
+    pub async fn serve(
+        mut self,
+        config: &ServerConfig,
+        listener: TcpListener,
+    ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         let (health, health_service) = tonic_health::server::health_reporter();
         let routes = self
@@ -156,7 +167,12 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 }
 
 /// Keeps the health service true: serving while everything is there, and no longer once told to end.
-async fn watch(health: HealthReporter, names: Vec<&'static str>, checks: Vec<Check>, shutdown: Shutdown) {
+async fn watch(
+    health: HealthReporter,
+    names: Vec<&'static str>,
+    checks: Vec<(&'static str, Check)>,
+    shutdown: Shutdown,
+) {
     let mut missing: Option<Vec<&'static str>> = None;
     while !shutdown.is_cancelled() {
         let mut now = Vec::new();

@@ -73,9 +73,9 @@ fn number(value: f64) -> serde_json::Value {
 #[must_use]
 pub fn json_to_struct(from: serde_json::Value) -> Struct {
     match from {
-        serde_json::Value::Object(fields) => {
-            Struct { fields: fields.into_iter().map(|(key, value)| (key, from_json(value))).collect() }
-        }
+        serde_json::Value::Object(fields) => Struct {
+            fields: fields.into_iter().map(|(key, value)| (key, from_json(value))).collect(),
+        },
         _ => Struct::default(),
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator};
 pub const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"];
 
 /// Any number: whoever migrates holds this lock.
-const MIGRATION_LOCK: i64 = 0x6272_616d_626c_65;
+const MIGRATION_LOCK: i64 = 0x0062_7261_6d62_6c65;
 
 /// Whether a database keeps the foreign keys that cross schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

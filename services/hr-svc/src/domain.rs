@@ -1,0 +1,50 @@
+//! Employees and the rules that they obey. Pure: values in, values or refusals out.
+
+use chrono::{DateTime, Utc};
+use ids::EmployeeId;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Employee {
+    pub(crate) id: EmployeeId,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) role: String,
+    /// Of a year.
+    pub(crate) salary_pence: i32,
+    pub(crate) payroll_meta: Option<serde_json::Value>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) version: i32,
+}
+
+/// What is to be changed of an employee; what is absent stays.
+#[derive(Debug, Default)]
+pub(crate) struct EmployeeChange {
+    pub(crate) name: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) salary_pence: Option<i32>,
+    pub(crate) payroll_meta: Option<Option<serde_json::Value>>,
+}
+
+impl Employee {
+    /// The employee after a change, and the names of the fields that differ. The version moves only if one does.
+    pub(crate) fn with(mut self, change: EmployeeChange) -> (Self, Vec<String>) {
+        let mut changed = Vec::new();
+        set(&mut self.name, change.name, "name", &mut changed);
+        set(&mut self.email, change.email, "email", &mut changed);
+        set(&mut self.role, change.role, "role", &mut changed);
+        set(&mut self.salary_pence, change.salary_pence, "salary_pence", &mut changed);
+        set(&mut self.payroll_meta, change.payroll_meta, "payroll_meta", &mut changed);
+        if !changed.is_empty() {
+            self.version += 1;
+        }
+        (self, changed)
+    }
+}
+
+fn set<T: PartialEq>(field: &mut T, to: Option<T>, name: &str, changed: &mut Vec<String>) {
+    if let Some(to) = to.filter(|to| to != field) {
+        *field = to;
+        changed.push(name.to_owned());
+    }
+}
