@@ -40,6 +40,6 @@ pub async fn connect(config: &NatsConfig, name: &str) -> anyhow::Result<Client> 
 }
 
 /// Whether NATS can be used right now; for readiness.
-pub fn is_there(client: Client) -> impl Future<Output = bool> + Send + 'static {
+pub fn is_there(client: &Client) -> std::future::Ready<bool> {
     std::future::ready(client.connection_state() == State::Connected)
 }

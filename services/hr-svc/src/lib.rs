@@ -53,7 +53,7 @@ pub async fn serve(
     let relay = Relay::new(log.clone(), nats.clone(), config.nats.stream_max_bytes);
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
-        .needs("nats", move || log::is_there(nats.clone()))
+        .needs("nats", move || log::is_there(&nats))
         .service(HrServiceServer::new(grpc::Hr { log: log.clone() }))
         .service(EventLogServer::new(EventLogService::new(log)))
         .background(|shutdown| relay.run(shutdown))
