@@ -324,7 +324,7 @@ impl Feed {
     }
 
     /// A silent stream is well if it is still the one that the position is from, or has nothing new.
-    async fn check_silence(&self, position: Position) -> anyhow::Result<()> {
+    async fn check_silence(&mut self, position: Position) -> anyhow::Result<()> {
         let name = stream_name(self.source.name);
         let stream = jetstream::new(self.source.nats.clone()).get_stream(&name).await?;
         let last = stream.get_info().await?.state.last_sequence;
