@@ -1,0 +1,20 @@
+/// Every setting of the service. Each comes from an environment variable, too.
+#[derive(Debug, Clone, clap::Parser)]
+pub struct Config {
+    #[command(flatten)]
+    pub postgres: pg::PgConfig,
+    #[command(flatten)]
+    pub nats: log::NatsConfig,
+    #[command(flatten)]
+    pub server: rpc::ServerConfig,
+    #[command(flatten)]
+    pub client: rpc::ClientConfig,
+    #[command(flatten)]
+    pub telemetry: telemetry::TelemetryConfig,
+    /// Where stock is reserved.
+    #[arg(long, env = "BRAMBLE_INVENTORY_URL", default_value = "http://127.0.0.1:50052")]
+    pub inventory_url: String,
+    /// Where invoices come from.
+    #[arg(long, env = "BRAMBLE_BILLING_URL", default_value = "http://127.0.0.1:50053")]
+    pub billing_url: String,
+}
