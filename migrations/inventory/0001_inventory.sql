@@ -18,11 +18,12 @@ create table inventory.inventory_items (
   constraint inventory_items_reserved_qty_check check (reserved_qty between 0 and qty_on_hand)
 ) with (fillfactor = 70);
 
--- One per order, also when nothing is reserved any more: a row that is released refuses a reservation that comes late.
+-- One per order, also when nothing is reserved any more: a row that is released refuses a reservation that comes late; one that has lapsed
+-- (its time ran out while the order was a draft) does not, and has no items.
 create table inventory.reservations (
   order_id uuid primary key,
   state varchar(16) not null
-    constraint reservations_state_check check (state in ('held', 'confirmed', 'shipped', 'released')),
+    constraint reservations_state_check check (state in ('held', 'confirmed', 'shipped', 'released', 'lapsed')),
   expires_at timestamptz not null,
   created_at timestamptz not null default now(),
   version integer not null default 1

@@ -1,0 +1,191 @@
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use ids::OrderId;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::all_written;
+use crate::domain::{Reservation, ReservationState, ReservedLine};
+
+/// Adds reservations for those orders that have none yet, in the given state. Waits for other transactions that are adding the same.
+pub(crate) async fn insert(
+    tx: &mut PgConnection,
+    orders: &[Uuid],
+    state: ReservationState,
+    ttl_s: u32,
+) -> sqlx::Result<Vec<Reservation>> {
+    sqlx::query_as!(
+        Reservation,
+        r#"insert into inventory.reservations (order_id, state, expires_at)
+           select id, $2, now() + make_interval(secs => $3)
+           from unnest($1::uuid[]) as new (id) order by id
+           on conflict (order_id) do nothing
+           returning order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!""#,
+        orders,
+        state as ReservationState,
+        f64::from(ttl_s),
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// Locks those that exist, by order.
+pub(crate) async fn lock(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<Reservation>> {
+    sqlx::query_as!(
+        Reservation,
+        r#"select order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!"
+           from inventory.reservations where order_id = any($1) order by order_id for update"#,
+        orders,
+    )
+    .fetch_all(tx)
+    .await
+}
+
+pub(crate) async fn find(
+    db: &mut PgConnection,
+    order_id: OrderId,
+) -> sqlx::Result<Option<Reservation>> {
+    sqlx::query_as!(
+        Reservation,
+        r#"select order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!"
+           from inventory.reservations where order_id = $1"#,
+        order_id as _,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Writes reservations whose rows are locked.
+pub(crate) async fn update(
+    tx: &mut PgConnection,
+    reservations: &[&Reservation],
+) -> sqlx::Result<()> {
+    if reservations.is_empty() {
+        return Ok(());
+    }
+    let orders: Vec<Uuid> = reservations.iter().map(|one| one.order_id.0).collect();
+    let states: Vec<ReservationState> = reservations.iter().map(|one| one.state).collect();
+    let expiries: Vec<DateTime<Utc>> = reservations.iter().map(|one| one.expires_at).collect();
+    let versions: Vec<i32> = reservations.iter().map(|one| one.version).collect();
+    let updated = sqlx::query!(
+        "update inventory.reservations r
+         set state = new.state, expires_at = new.expires_at, version = new.version
+         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[])
+           as new (order_id, state, expires_at, version)
+         where r.order_id = new.order_id",
+        &orders,
+        &states as &[ReservationState],
+        &expiries,
+        &versions,
+    )
+    .execute(tx)
+    .await?
+    .rows_affected();
+    all_written(updated, reservations.len())
+}
+
+/// Takes reservations without lines away, as if they had never been asked for.
+pub(crate) async fn delete(tx: &mut PgConnection, orders: &BTreeSet<OrderId>) -> sqlx::Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
+    sqlx::query!("delete from inventory.reservations where order_id = any($1)", &ids)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// By order and SKU.
+pub(crate) async fn lines(
+    db: &mut PgConnection,
+    orders: &[Uuid],
+) -> sqlx::Result<Vec<ReservedLine>> {
+    sqlx::query_as!(
+        ReservedLine,
+        r#"select order_id as "order_id: _", sku, qty, shipped_qty
+           from inventory.reservation_items where order_id = any($1) order by order_id, sku"#,
+        orders,
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub(crate) async fn insert_lines(
+    tx: &mut PgConnection,
+    lines: &[&ReservedLine],
+) -> sqlx::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let orders: Vec<Uuid> = lines.iter().map(|line| line.order_id.0).collect();
+    let skus: Vec<String> = lines.iter().map(|line| line.sku.clone()).collect();
+    let quantities: Vec<i32> = lines.iter().map(|line| line.qty).collect();
+    sqlx::query!(
+        "insert into inventory.reservation_items (order_id, sku, qty)
+         select * from unnest($1::uuid[], $2::text[], $3::int[])",
+        &orders,
+        &skus,
+        &quantities,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete_lines(
+    tx: &mut PgConnection,
+    orders: &BTreeSet<OrderId>,
+) -> sqlx::Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
+    sqlx::query!("delete from inventory.reservation_items where order_id = any($1)", &ids)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Writes how much of each line has left.
+pub(crate) async fn update_shipped(
+    tx: &mut PgConnection,
+    lines: &[&ReservedLine],
+) -> sqlx::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let orders: Vec<Uuid> = lines.iter().map(|line| line.order_id.0).collect();
+    let skus: Vec<String> = lines.iter().map(|line| line.sku.clone()).collect();
+    let shipped: Vec<i32> = lines.iter().map(|line| line.shipped_qty).collect();
+    let updated = sqlx::query!(
+        "update inventory.reservation_items i set shipped_qty = new.shipped
+         from unnest($1::uuid[], $2::text[], $3::int[]) as new (order_id, sku, shipped)
+         where i.order_id = new.order_id and i.sku = new.sku",
+        &orders,
+        &skus,
+        &shipped,
+    )
+    .execute(tx)
+    .await?
+    .rows_affected();
+    all_written(updated, lines.len())
+}
+
+/// Held ones that ran out longer ago than the grace, the oldest first.
+pub(crate) async fn run_out(
+    db: &mut PgConnection,
+    grace_s: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<OrderId>> {
+    sqlx::query_scalar!(
+        r#"select order_id as "order_id: OrderId" from inventory.reservations
+           where state = 'held' and expires_at < now() - $1::bigint * interval '1 second'
+           order by expires_at limit $2"#,
+        grace_s,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
