@@ -12,6 +12,9 @@ use crate::{ERROR_DOMAIN, currency, struct_to_json};
 
 const METADATA_MAX_BYTES: usize = 16 * 1024;
 const EMAIL_MAX: usize = 255;
+/// All details of a refusal travel in one header, which clients bound: so many bad fields are named, in so many characters each.
+const NAMED_MAX: usize = 50;
+const WHY_MAX: usize = 100;
 
 /// Reads a request's fields and collects every bad one, so that the caller hears of all of them at once.
 ///
@@ -22,6 +25,7 @@ pub struct Fields(Vec<FieldViolation>);
 impl Fields {
     /// Notes that a field is bad.
     pub fn bad(&mut self, field: impl Into<String>, why: impl Into<String>) {
+        let why: String = why.into().chars().take(WHY_MAX).collect();
         self.0.push(FieldViolation::new(field, why));
     }
 
@@ -168,12 +172,13 @@ impl Fields {
     }
 
     #[must_use]
-    pub fn refuse(self) -> Status {
+    pub fn refuse(mut self) -> Status {
         let listed: Vec<String> =
             self.0.iter().take(5).map(|bad| format!("{} {}", bad.field, bad.description)).collect();
         let more = self.0.len().saturating_sub(listed.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let message = format!("the request has bad fields: {}{more}", listed.join("; "));
+        self.0.truncate(NAMED_MAX);
         let mut details = ErrorDetails::with_bad_request(self.0);
         details.set_error_info("INVALID_REQUEST", ERROR_DOMAIN, HashMap::new());
         Status::with_error_details(Code::InvalidArgument, message, details)

@@ -89,7 +89,7 @@ pub(crate) struct LevelChange {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(type_name = "varchar", rename_all = "snake_case")]
 pub(crate) enum ReservationState {
     /// For an order that is not placed yet.
     Held,

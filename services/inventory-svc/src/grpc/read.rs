@@ -71,7 +71,7 @@ fn within_batch(
         fields.bad(format!("{prefix}request_id"), "must be empty within a batch");
     }
     if !seen.insert(sku.to_owned()) {
-        fields.bad(format!("{prefix}sku"), format!("{sku} is there twice"));
+        fields.bad(format!("{prefix}sku"), "is there twice");
     }
 }
 

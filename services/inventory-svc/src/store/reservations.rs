@@ -71,7 +71,7 @@ pub(crate) async fn update(
     let updated = sqlx::query!(
         "update inventory.reservations r
          set state = new.state, expires_at = new.expires_at, version = new.version
-         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[])
+         from unnest($1::uuid[], $2::varchar[], $3::timestamptz[], $4::int[])
            as new (order_id, state, expires_at, version)
          where r.order_id = new.order_id",
         &orders,
