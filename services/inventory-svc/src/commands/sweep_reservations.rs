@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Reservations that one step looks after.
-const BATCH_MAX: i64 = 100;
+const BATCH_MAX: u16 = 100;
 const ASK_MAX: Duration = Duration::from_secs(2);
 
 /// Looks after reservations that no order has confirmed in time: a crash between the reservation and the order costs nothing.
@@ -45,10 +45,12 @@ impl Sweeper {
     pub(crate) async fn run(self, interval: Duration, shutdown: rpc::Shutdown) {
         let work = async {
             loop {
-                tokio::time::sleep(interval).await;
-                if let Err(error) = self.step().await {
-                    tracing::warn!(%error, "reservations that ran out stay for now");
+                match self.step().await {
+                    Ok(settled) if settled == usize::from(BATCH_MAX) => continue,
+                    Ok(_) => (),
+                    Err(error) => tracing::warn!(%error, "reservations that ran out stay for now"),
                 }
+                tokio::time::sleep(interval).await;
             }
         };
         tokio::select! { () = work => (), () = shutdown.cancelled() => () }
@@ -57,7 +59,8 @@ impl Sweeper {
     /// Asks orders-svc about a batch of reservations that ran out, and settles those that it knows the fate of. Gives their count.
     pub async fn step(&self) -> Result<usize, InventoryError> {
         let mut db = self.log.pool().acquire().await?;
-        let found = store::reservations::run_out(&mut db, GRACE.num_seconds(), BATCH_MAX).await?;
+        let grace_s = GRACE.num_seconds();
+        let found = store::reservations::run_out(&mut db, grace_s, BATCH_MAX.into()).await?;
         drop(db);
         let mut fates = Vec::new();
         for id in found {

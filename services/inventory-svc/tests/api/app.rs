@@ -1,0 +1,329 @@
+//! The service under test with all that it needs, and the words that the tests use.
+
+use std::time::Duration;
+
+use clap::Parser;
+use inventory_svc::{Config, Sweeper};
+use log::{Cause, Log, NewEvent, Relay};
+use proto::{
+    common::v1::Money,
+    events::v1::{OrderCancelled, OrderDrafted, OrderPlaced, OrderShipped, ShippedLine},
+    inventory::v1::{self as pb, inventory_service_client::InventoryServiceClient},
+    log::v1::event_log_client::EventLogClient,
+};
+use rpc::Shutdown;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+use crate::{
+    infra::{TestDb, TestNats},
+    orders::FakeOrders,
+};
+
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+pub(crate) struct App {
+    pub(crate) client: InventoryServiceClient<rpc::Client>,
+    pub(crate) event_log: EventLogClient<rpc::Client>,
+    /// Sees everything.
+    pub(crate) db: PgPool,
+    pub(crate) orders: FakeOrders,
+    pub(crate) sweeper: Sweeper,
+    orders_log: Log,
+    shutdown: Shutdown,
+    _database: TestDb,
+    _nats: TestNats,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        let database = TestDb::start().await;
+        let nats = TestNats::start().await;
+        let orders = FakeOrders::default();
+        let config = Config::parse_from([
+            "inventory-svc",
+            "--database-url",
+            &database.url("inventory_svc"),
+            "--nats-url",
+            &nats.url(),
+            "--orders-url",
+            &orders.start().await,
+            // Tests drive the sweeper themselves.
+            "--sweep-interval-ms",
+            "3600000",
+        ]);
+        let shutdown = Shutdown::new();
+        let bus = log::connect(&config.nats, "test").await.unwrap();
+
+        let orders_pool = PgPool::connect(&database.url("orders_svc")).await.unwrap();
+        let orders_log = Log::new(orders_pool, "orders");
+        let relay = Relay::new(orders_log.clone(), bus.clone(), 64 << 20);
+        relay.lead().await.unwrap();
+        tokio::spawn(relay.run(shutdown.clone()));
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let pool = pg::connect(&config.postgres, "inventory").await.unwrap();
+        let to_orders = config.client.client(&config.orders_url).unwrap();
+        let sweeper = Sweeper::new(Log::new(pool.clone(), "inventory"), to_orders);
+        let told = shutdown.clone();
+        tokio::spawn(async move {
+            inventory_svc::serve(&config, pool, bus, listener, told).await.unwrap();
+        });
+        let channel = rpc::ClientConfig::default().client(&url).unwrap();
+        Self {
+            client: InventoryServiceClient::new(channel.clone()),
+            event_log: EventLogClient::new(channel),
+            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            orders,
+            sweeper,
+            orders_log,
+            shutdown,
+            _database: database,
+            _nats: nats,
+        }
+    }
+
+    /// Adds a product for 9.99 each, of which so many are on hand.
+    pub(crate) async fn stock(&self, sku: &str, on_hand: i32) {
+        let product = product(sku, &format!("a {sku}"), "9.99");
+        self.client.clone().create_product(product).await.unwrap();
+        if on_hand > 0 {
+            self.receive(sku, on_hand).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn receive(&self, sku: &str, quantity: i32) -> Result<pb::Item, Status> {
+        let request =
+            pb::ReceiveStockRequest { sku: sku.to_owned(), quantity, ..Default::default() };
+        let answer = self.client.clone().receive_stock(request).await?;
+        Ok(answer.into_inner().item.unwrap())
+    }
+
+    pub(crate) async fn reserve(
+        &self,
+        order_id: &str,
+        lines: &[(&str, i32)],
+    ) -> Result<pb::ReserveStockResponse, Status> {
+        let line = |(sku, quantity): &(&str, i32)| pb::ReserveStockLine {
+            sku: (*sku).to_owned(),
+            quantity: *quantity,
+        };
+        let lines = lines.iter().map(line).collect();
+        let request = pb::ReserveStockRequest { order_id: order_id.to_owned(), lines };
+        Ok(self.client.clone().reserve_stock(request).await?.into_inner())
+    }
+
+    pub(crate) async fn release(&self, order_id: &str) -> Result<(), Status> {
+        let request = pb::ReleaseReservationRequest { order_id: order_id.to_owned() };
+        self.client.clone().release_reservation(request).await.map(|_| ())
+    }
+
+    pub(crate) async fn reservation(&self, order_id: &str) -> Result<pb::Reservation, Status> {
+        let request = pb::GetReservationRequest { order_id: order_id.to_owned() };
+        let answer = self.client.clone().get_reservation(request).await?;
+        Ok(answer.into_inner().reservation.unwrap())
+    }
+
+    pub(crate) async fn item(&self, sku: &str) -> pb::Item {
+        let request = pb::GetItemRequest { sku: sku.to_owned() };
+        self.client.clone().get_item(request).await.unwrap().into_inner().item.unwrap()
+    }
+
+    /// On hand and reserved.
+    pub(crate) async fn levels(&self, sku: &str) -> (i32, i32) {
+        let item = self.item(sku).await;
+        (item.on_hand, item.reserved)
+    }
+
+    /// Types, versions and data of what was published of an aggregate, in order.
+    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
+        sqlx::query_as(
+            "select event_type, (payload->'version')::bigint, payload->'data' from inventory.events_log
+             where payload->>'subject' = $1 order by id",
+        )
+        .bind(subject)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Types and versions only.
+    pub(crate) async fn told_of(&self, subject: &str) -> Vec<(String, i64)> {
+        let events = self.events_of(subject).await;
+        events.into_iter().map(|(event_type, version, _)| (event_type, version)).collect()
+    }
+
+    /// Lets a reservation's time have run out so long ago.
+    pub(crate) async fn run_out(&self, order_id: &str, seconds_ago: i32) {
+        let updated = sqlx::query(
+            "update inventory.reservations set expires_at = now() - make_interval(secs => $2) where order_id = $1",
+        )
+        .bind(order_id.parse::<Uuid>().unwrap())
+        .bind(f64::from(seconds_ago))
+        .execute(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(updated.rows_affected(), 1);
+    }
+
+    /// Publishes orders' events, and waits until this service has applied them or put them aside.
+    pub(crate) async fn hear(&self, events: &[NewEvent]) {
+        let mut tx = self.orders_log.begin().await.unwrap();
+        self.orders_log.append(&mut tx, events).await.unwrap();
+        self.orders_log.commit(tx).await.unwrap();
+        let up_to: i64 = sqlx::query_scalar("select max(id) from orders.events_log")
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+        let applied = "select coalesce(max(log_id), 0) from inventory.consumer_positions";
+        tokio::time::timeout(WAIT_MAX, async {
+            while sqlx::query_scalar::<_, i64>(applied).fetch_one(&self.db).await.unwrap() < up_to {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Why events were put aside, in their order.
+    pub(crate) async fn dead_letters(&self) -> Vec<String> {
+        sqlx::query_scalar("select error from inventory.dead_letters order by log_id")
+            .fetch_all(&self.db)
+            .await
+            .unwrap()
+    }
+
+    /// How many Postgres has seen in this database.
+    pub(crate) async fn deadlocks(&self) -> i64 {
+        // A session tells the statistics of its past after a second, with its next statement.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        for _ in 0..20 {
+            self.item("A").await;
+        }
+        sqlx::query_scalar(
+            "select deadlocks from pg_stat_database where datname = current_database()",
+        )
+        .fetch_one(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Panics unless reserved is the sum of what is open, and on hand the sum of all movements.
+    pub(crate) async fn check_books(&self) {
+        let off: Vec<String> = sqlx::query_scalar(
+            "select i.sku from inventory.inventory_items i
+             where i.reserved_qty <> (
+                 select coalesce(sum(l.qty - l.shipped_qty), 0) from inventory.reservation_items l
+                 join inventory.reservations r using (order_id)
+                 where l.sku = i.sku and r.state in ('held', 'confirmed'))
+               or i.qty_on_hand <> (
+                 select coalesce(sum(m.qty), 0) from inventory.stock_movements m where m.sku = i.sku)",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert!(off.is_empty(), "the books do not balance for {off:?}");
+    }
+}
+
+pub(crate) fn new_order() -> String {
+    Uuid::now_v7().to_string()
+}
+
+pub(crate) fn money(amount: &str) -> Option<Money> {
+    Some(Money { amount: amount.to_owned(), currency_code: String::new() })
+}
+
+pub(crate) fn product(sku: &str, name: &str, price: &str) -> pb::CreateProductRequest {
+    pb::CreateProductRequest {
+        sku: sku.to_owned(),
+        name: name.to_owned(),
+        price: money(price),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn placed(order_id: &str) -> NewEvent {
+    let data = OrderPlaced { order_id: order_id.to_owned(), ..Default::default() };
+    NewEvent::new("order.placed", order_id, 2, &data, &Cause::of_call())
+}
+
+pub(crate) fn shipped(order_id: &str, shipment_id: &str, lines: &[(&str, i32)]) -> NewEvent {
+    let line = |(sku, quantity): &(&str, i32)| ShippedLine {
+        line_id: Uuid::now_v7().to_string(),
+        sku: (*sku).to_owned(),
+        quantity: *quantity,
+    };
+    let data = OrderShipped {
+        order_id: order_id.to_owned(),
+        shipment_id: shipment_id.to_owned(),
+        lines: lines.iter().map(line).collect(),
+        complete: false,
+    };
+    NewEvent::new("order.shipped", order_id, 3, &data, &Cause::of_call())
+}
+
+pub(crate) fn cancelled(order_id: &str) -> NewEvent {
+    let data = OrderCancelled { order_id: order_id.to_owned(), ..Default::default() };
+    NewEvent::new("order.cancelled", order_id, 4, &data, &Cause::of_call())
+}
+
+pub(crate) fn deleted(order_id: &str) -> NewEvent {
+    let data = OrderDrafted { order_id: order_id.to_owned(), ..Default::default() };
+    NewEvent::new("order.deleted", order_id, 2, &data, &Cause::of_call())
+}
+
+/// Code, reason, and what else a refusal says, sorted: facts as `key: value`, bad fields as `field: why`.
+#[track_caller]
+pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> Refusal {
+    let status = answer.unwrap_err();
+    let details = status.get_error_details();
+    let info = details.error_info();
+    let facts = info.iter().flat_map(|info| &info.metadata);
+    let mut facts: Vec<String> = facts.map(|(key, value)| format!("{key}: {value}")).collect();
+    facts.sort();
+    let bad = details.bad_request();
+    let bad = bad.iter().flat_map(|bad| &bad.field_violations);
+    Refusal {
+        code: status.code(),
+        reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+        facts,
+        fields: bad.map(|bad| format!("{}: {}", bad.field, bad.description)).collect(),
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) facts: Vec<String>,
+    pub(crate) fields: Vec<String>,
+}
+
+impl Refusal {
+    #[track_caller]
+    pub(crate) fn is(&self, code: Code, reason: &str) {
+        assert_eq!((self.code, self.reason.as_str()), (code, reason), "{self:?}");
+    }
+
+    /// The names of the bad fields.
+    #[track_caller]
+    pub(crate) fn names(&self, fields: &[&str]) {
+        self.is(Code::InvalidArgument, "INVALID_REQUEST");
+        let named: Vec<&str> =
+            self.fields.iter().map(|field| field.split(": ").next().unwrap_or(field)).collect();
+        assert_eq!(named, fields, "{self:?}");
+    }
+}
