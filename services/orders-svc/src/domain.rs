@@ -61,7 +61,7 @@ pub(crate) struct ShipmentLine {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(type_name = "varchar", rename_all = "snake_case")]
 pub enum OrderStatus {
     Draft,
     Placed,
