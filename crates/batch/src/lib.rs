@@ -1,11 +1,18 @@
 //! Group commit: requests that arrive while a transaction commits wait in a bounded queue and go together in the next one.
 //!
 //! At low load a request waits for nobody; under load one synced write serves many. What one request did wrong is its own verdict; a
-//! transaction that fails as a whole is tried again with each request alone, so that a bad one never fails its neighbours.
+//! transaction that is undone as a whole is tried again with each request alone, so that a bad one never fails its neighbours.
+//!
+//! **Invariant:** a transaction that may have been committed is never tried again here: only the caller knows whether its request can be
+//! repeated.
 //!
 //! The work runs in tasks of the batcher, so a caller that goes away takes nothing with it.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    io::{self, ErrorKind},
+    sync::Arc,
+};
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +31,31 @@ pub enum BatchError<E> {
     Stopping,
     #[error(transparent)]
     Failed(E),
+}
+
+/// A transaction's failure.
+pub trait Failure: std::fmt::Display + Sized + Send + 'static {
+    /// The same failure once more, for each request of the batch, if trying each alone is of no use or not safe: Postgres is away, or
+    /// went away while the transaction may have been committed. None if the transaction is undone.
+    fn of_all(&self) -> Option<Self>;
+}
+
+impl Failure for sqlx::Error {
+    fn of_all(&self) -> Option<Self> {
+        match self {
+            Self::PoolTimedOut => Some(Self::PoolTimedOut),
+            Self::PoolClosed => Some(Self::PoolClosed),
+            Self::Io(error) => Some(Self::Io(io::Error::new(error.kind(), error.to_string()))),
+            Self::Tls(_) | Self::Protocol(_) | Self::WorkerCrashed => {
+                Some(Self::Io(io::Error::new(ErrorKind::ConnectionAborted, self.to_string())))
+            }
+            // The session was ended, perhaps between the commit and its answer.
+            Self::Database(error) if error.code().is_some_and(|code| code.starts_with("57P")) => {
+                Some(Self::Io(io::Error::new(ErrorKind::ConnectionAborted, self.to_string())))
+            }
+            _ => None,
+        }
+    }
 }
 
 struct Job<C, V, E> {
@@ -52,7 +84,7 @@ impl<C, V, E> Batcher<C, V, E>
 where
     C: Clone + Send + Sync + 'static,
     V: Send + 'static,
-    E: std::fmt::Display + Send + 'static,
+    E: Failure,
 {
     /// Starts `workers` tasks, each with one transaction at a time. `run` gets commands in the order of their arrival and gives one
     /// verdict each, or an error if its transaction did not commit.
@@ -88,7 +120,7 @@ async fn work<C, V, E>(jobs: Jobs<C, V, E>, run: Arc<Run<C, V, E>>)
 where
     C: Clone + Send + Sync + 'static,
     V: Send + 'static,
-    E: std::fmt::Display + Send + 'static,
+    E: Failure,
 {
     loop {
         let mut batch = Vec::new();
@@ -106,26 +138,40 @@ where
                     let _ = answer.send(Ok(verdict));
                 }
             }
-            Ok(Err(error)) if commands.len() > 1 => {
-                tracing::warn!(%error, count = commands.len(), "a batch failed: each request goes alone");
-                for (command, answer) in commands.into_iter().zip(answers) {
-                    let alone = run(vec![command]).await;
-                    let verdict = alone.map(|mut verdicts| verdicts.pop());
-                    let _ = answer.send(match verdict {
-                        Ok(Some(verdict)) => Ok(verdict),
-                        Ok(None) => Err(BatchError::Stopping),
-                        Err(error) => Err(BatchError::Failed(error)),
-                    });
-                }
-            }
             Ok(Err(error)) => {
-                if let Some(answer) = answers.into_iter().next() {
+                if let Some(alike) = error.of_all() {
+                    tracing::warn!(%error, count = commands.len(), "a batch failed");
+                    let failures = std::iter::successors(Some(alike), E::of_all);
+                    for (answer, failure) in answers.into_iter().zip(failures) {
+                        let _ = answer.send(Err(BatchError::Failed(failure)));
+                    }
+                } else if let [_, _, ..] = commands.as_slice() {
+                    tracing::warn!(%error, count = commands.len(), "a batch failed: each request goes alone");
+                    for (command, answer) in commands.into_iter().zip(answers) {
+                        let _ = answer.send(alone(&run, command).await);
+                    }
+                } else if let Some(answer) = answers.into_iter().next() {
                     let _ = answer.send(Err(BatchError::Failed(error)));
                 }
             }
             Err(panicked) => {
                 tracing::error!(error = %panicked, "a batch failed");
             }
+        }
+    }
+}
+
+async fn alone<C, V, E>(run: &Arc<Run<C, V, E>>, command: C) -> Result<V, BatchError<E>>
+where
+    V: Send + 'static,
+    E: Failure,
+{
+    match tokio::spawn(run(vec![command])).await {
+        Ok(Ok(mut verdicts)) => verdicts.pop().ok_or(BatchError::Stopping),
+        Ok(Err(error)) => Err(BatchError::Failed(error)),
+        Err(panicked) => {
+            tracing::error!(error = %panicked, "a request failed");
+            Err(BatchError::Stopping)
         }
     }
 }
@@ -138,6 +184,16 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug, PartialEq, thiserror::Error)]
+    #[error("{0}")]
+    struct Bad(&'static str);
+
+    impl Failure for Bad {
+        fn of_all(&self) -> Option<Self> {
+            (self.0 == "away").then_some(Self("away"))
+        }
+    }
+
     #[tokio::test]
     async fn requests_that_arrive_during_a_commit_go_together() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
@@ -149,7 +205,7 @@ mod tests {
                 let gate = Arc::clone(&gate);
                 async move {
                     gate.acquire().await.unwrap().forget();
-                    Ok::<_, String>(commands.iter().map(|c| c * 2).collect())
+                    Ok::<_, Bad>(commands.iter().map(|c| c * 2).collect())
                 }
             }
         });
@@ -181,7 +237,7 @@ mod tests {
     async fn one_bad_request_never_fails_its_neighbours() {
         let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
             tokio::task::yield_now().await;
-            if commands.contains(&13) { Err("thirteen".to_owned()) } else { Ok(commands) }
+            if commands.contains(&13) { Err(Bad("thirteen")) } else { Ok(commands) }
         });
         let all: Vec<_> = (10..=16)
             .map(|n| {
@@ -199,9 +255,45 @@ mod tests {
     async fn a_panic_fails_its_batch_only() {
         let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
             assert!(commands != [7], "seven");
-            Ok::<_, String>(commands)
+            Ok::<_, Bad>(commands)
         });
         assert!(matches!(batcher.submit(7).await, Err(BatchError::Stopping)));
         assert_eq!(batcher.submit(8).await.unwrap(), 8);
+    }
+
+    /// Submits all before the first is carried out.
+    async fn submit_together(
+        batcher: &Batcher<u32, u32, Bad>,
+        commands: &[u32],
+    ) -> Vec<Result<u32, BatchError<Bad>>> {
+        futures::future::join_all(commands.iter().map(|command| batcher.submit(*command))).await
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_request_that_goes_alone_fails_that_request_only() {
+        let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
+            assert!(commands != [7], "seven");
+            if commands.len() > 1 { Err(Bad("together")) } else { Ok(commands) }
+        });
+        let verdicts = submit_together(&batcher, &[6, 7, 8]).await;
+        let answered: Vec<_> = verdicts.into_iter().map(Result::ok).collect();
+        assert_eq!(answered, [Some(6), None, Some(8)]);
+        assert_eq!(batcher.submit(9).await.unwrap(), 9);
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_committed_is_not_tried_again() {
+        let runs = Arc::new(Mutex::new(0));
+        let batcher = Batcher::start(1, {
+            let runs = Arc::clone(&runs);
+            move |_: Vec<u32>| {
+                *runs.lock().unwrap() += 1;
+                async { Err(Bad("away")) }
+            }
+        });
+        for verdict in submit_together(&batcher, &[1, 2, 3]).await {
+            assert!(matches!(verdict, Err(BatchError::Failed(Bad("away")))));
+        }
+        assert_eq!(*runs.lock().unwrap(), 1);
     }
 }

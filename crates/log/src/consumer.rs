@@ -1,35 +1,23 @@
 //! Applies another service's events in their order, each once.
 //!
 //! The position is kept in this service's own schema and moves in the transaction of the effect, so redelivery, replay, two
-//! replicas and a kill at any instant have no effect twice. Messages are read by an ordered consumer without acks. A message whose
-//! `previous` is not the position tells of a hole (the stream lost or dropped its oldest): the hole is fetched from the source's own log over
-//! gRPC before anything behind it is applied.
+//! replicas and a kill at any instant have no effect twice.
 //!
 //! An event that cannot be applied is retried a few times and then put aside as a dead letter in the position's transaction; later
-//! events of the same aggregate are parked behind it, all others go on.
+//! events of the same aggregate are parked behind it, all others go on. A batch that fails for lack of time is tried again in halves.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+use std::{collections::BTreeSet, future::Future, time::Duration};
 
-use async_nats::{
-    Client,
-    jetstream::{self, consumer::DeliverPolicy, consumer::pull::OrderedConfig},
-};
-use futures::{Stream, StreamExt};
-use proto::log::v1::{ListEventsRequest, event_log_client::EventLogClient};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
-use tokio::time::sleep;
-use uuid::Uuid;
+use sqlx::PgConnection;
+use tokio::time::{sleep, timeout};
 
-use crate::{Event, Log, dead, event::stream_name};
+use crate::{Event, Feed, Log, Position, Source, dead, feed::BATCH_MAX, position};
 
-/// Events that are applied in one transaction at most.
-const BATCH_MAX: usize = 500;
 /// How often an event that is refused is tried before it is put aside.
 const TRIES_MAX: u32 = 3;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A stream that says nothing for so long is opened again, in case it was replaced.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-const HOLE_PAGE: i32 = 500;
+/// A host that vanished says nothing: without this a transaction would wait for it as long as TCP does.
+const APPLY_MAX: Duration = Duration::from_secs(60);
 
 /// The effect of events on this service.
 pub trait Apply: Send + Sync + 'static {
@@ -72,34 +60,6 @@ impl From<serde_json::Error> for ApplyError {
     }
 }
 
-/// Where events come from: a service's stream and, for holes in it, the service's own log.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// Such as `orders`.
-    pub name: &'static str,
-    pub nats: Client,
-    pub log: EventLogClient<rpc::Client>,
-}
-
-/// How far a source's events were taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Position {
-    pub stream_sequence: u64,
-    pub log_id: i64,
-    pub event_id: Uuid,
-}
-
-impl Position {
-    fn behind(event: &Event, before: Self) -> Self {
-        Self {
-            // An event fetched over gRPC has no place in the stream: the one before is still a good start.
-            stream_sequence: event.stream_sequence.max(before.stream_sequence),
-            log_id: event.sequence,
-            event_id: event.id,
-        }
-    }
-}
-
 /// Applies one source's events to this service.
 #[derive(Debug)]
 pub struct Consumer<A> {
@@ -117,8 +77,10 @@ impl<A: Apply> Consumer<A> {
     pub async fn run(self, shutdown: rpc::Shutdown) {
         let work = async {
             let mut told = String::new();
+            let mut at_once = BATCH_MAX;
             loop {
-                if let Err(error) = self.follow(&mut told).await {
+                if let Err(error) = self.follow(&mut told, &mut at_once).await {
+                    at_once = (at_once / 2).max(1);
                     let text = error.to_string();
                     if text != told {
                         tracing::warn!(source = self.source.name, "events are not applied: {text}");
@@ -132,14 +94,16 @@ impl<A: Apply> Consumer<A> {
         tokio::select! { () = work => (), () = shutdown.cancelled() => () }
     }
 
-    async fn follow(&self, told: &mut String) -> anyhow::Result<()> {
+    async fn follow(&self, told: &mut String, at_once: &mut usize) -> anyhow::Result<()> {
         let mut db = self.log.pool.acquire().await?;
-        let mut position = read_position(&mut db, self.log.source, self.source.name).await?;
+        let mut position = position::read(&mut db, self.log.source, self.source.name).await?;
         drop(db);
         let mut feed = Feed::open(&self.source, position).await?;
         loop {
-            let batch = feed.next(position).await?;
-            self.apply_all(&batch, &mut position).await?;
+            for batch in feed.next(position).await?.chunks(*at_once) {
+                self.apply_all(batch, &mut position).await?;
+            }
+            *at_once = (*at_once * 2).min(BATCH_MAX);
             told.clear();
         }
     }
@@ -181,12 +145,21 @@ impl<A: Apply> Consumer<A> {
         self.lock_position(&mut tx, position).await?;
         dead::insert(&mut tx, self.log.source, self.source.name, event, &refusal).await?;
         let after = Position::behind(event, position);
-        write_position(&mut tx, self.log.source, self.source.name, after).await?;
+        position::write(&mut tx, self.log.source, self.source.name, after).await?;
         self.log.commit(tx).await?;
         Ok(after)
     }
 
     async fn try_apply(&self, batch: &[Event], position: Position) -> Result<Position, ApplyError> {
+        let late = || ApplyError::Retry(format!("not applied within {APPLY_MAX:?}"));
+        timeout(APPLY_MAX, self.apply_once(batch, position)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn apply_once(
+        &self,
+        batch: &[Event],
+        position: Position,
+    ) -> Result<Position, ApplyError> {
         let Some(last) = batch.last() else { return Ok(position) };
         let mut tx = self.log.begin().await?;
         self.lock_position(&mut tx, position).await?;
@@ -202,7 +175,7 @@ impl<A: Apply> Consumer<A> {
             self.apply.apply(&mut tx, &free).await?;
         }
         let after = Position::behind(last, position);
-        write_position(&mut tx, self.log.source, self.source.name, after).await?;
+        position::write(&mut tx, self.log.source, self.source.name, after).await?;
         self.log.commit(tx).await?;
         Ok(after)
     }
@@ -213,8 +186,9 @@ impl<A: Apply> Consumer<A> {
         tx: &mut PgConnection,
         expected: Position,
     ) -> Result<(), ApplyError> {
-        let found = lock_position(tx, self.log.source, self.source.name).await?;
-        if found.log_id == expected.log_id {
+        let found = position::lock(tx, self.log.source, self.source.name).await?;
+        let found = found.unwrap_or_default();
+        if (found.log_id, found.event_id) == (expected.log_id, expected.event_id) {
             return Ok(());
         }
         Err(ApplyError::Retry(format!(
@@ -227,177 +201,4 @@ impl<A: Apply> Consumer<A> {
 /// Those whose aggregate waits behind a dead letter, and those that are free.
 fn split(events: Vec<Event>, parked: &BTreeSet<String>) -> (Vec<Event>, Vec<Event>) {
     events.into_iter().partition(|event| parked.contains(&event.subject))
-}
-
-/// The events of one source behind a position, in order, without a hole.
-pub struct Feed {
-    source: Source,
-    batches: Batches,
-}
-
-/// What has arrived since it was last looked at; a message that cannot be read says why.
-type Batches = Pin<Box<dyn Stream<Item = Vec<Result<Event, String>>> + Send>>;
-
-impl Feed {
-    /// Opens the source's stream where the position is, or at its start when the stream is not the one that the position is from.
-    pub async fn open(source: &Source, position: Position) -> anyhow::Result<Self> {
-        let name = stream_name(source.name);
-        let stream = jetstream::new(source.nats.clone()).get_stream(&name).await?;
-        let start = if is_ours(&stream, position).await { position.stream_sequence + 1 } else { 1 };
-        let consumer = stream
-            .create_consumer(OrderedConfig {
-                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start },
-                ..Default::default()
-            })
-            .await?;
-        let messages = consumer.messages().await?.map(|message| {
-            let message = message.map_err(|error| error.to_string())?;
-            let place = message.info().map_err(|error| error.to_string())?.stream_sequence;
-            Event::parse(&message.payload, place).map_err(|error| error.to_string())
-        });
-        let batches = Box::pin(messages.ready_chunks(BATCH_MAX));
-        Ok(Self { source: source.clone(), batches })
-    }
-
-    /// Waits for the next events behind `position`: at least one, in order, the first one's `previous` being the position.
-    pub async fn next(&mut self, position: Position) -> anyhow::Result<Vec<Event>> {
-        loop {
-            let batch = tokio::time::timeout(SILENCE_MAX, self.batches.next()).await;
-            let Ok(batch) = batch else {
-                self.check_silence(position).await?;
-                continue;
-            };
-            let batch = batch.ok_or_else(|| anyhow::anyhow!("the stream has ended"))?;
-            let batch: Vec<Event> = batch
-                .into_iter()
-                .collect::<Result<_, _>>()
-                .map_err(|error| anyhow::anyhow!("a message cannot be read: {error}"))?;
-            let fresh: Vec<Event> =
-                batch.into_iter().filter(|event| event.sequence > position.log_id).collect();
-            if fresh.is_empty() {
-                continue;
-            }
-            return self.fill(fresh, position.log_id).await;
-        }
-    }
-
-    /// Puts in what is missing before and between events.
-    async fn fill(&mut self, events: Vec<Event>, mut last: i64) -> anyhow::Result<Vec<Event>> {
-        let mut whole = Vec::with_capacity(events.len());
-        for event in events {
-            if event.sequence <= last {
-                continue;
-            }
-            if event.previous > last {
-                tracing::warn!(
-                    source = self.source.name,
-                    from = last,
-                    to = event.sequence,
-                    "a hole in the stream"
-                );
-                whole.extend(self.fetch(last, event.previous).await?);
-            }
-            last = event.sequence;
-            whole.push(event);
-        }
-        Ok(whole)
-    }
-
-    /// Events with `after` < sequence ≤ `up_to`, from the source's own log.
-    async fn fetch(&mut self, after: i64, up_to: i64) -> anyhow::Result<Vec<Event>> {
-        let mut fetched = Vec::new();
-        let mut after_sequence = after;
-        while after_sequence < up_to {
-            let request = ListEventsRequest {
-                after_sequence,
-                page_size: HOLE_PAGE,
-                event_type: String::new(),
-            };
-            let page = self.source.log.list_events(request).await?.into_inner();
-            anyhow::ensure!(!page.events.is_empty(), "the log of {} has a hole", self.source.name);
-            for event in page.events.iter().filter(|event| event.sequence <= up_to) {
-                fetched.push(Event::parse(event.cloud_event.as_bytes(), 0)?);
-            }
-            after_sequence = page.next_after_sequence;
-        }
-        Ok(fetched)
-    }
-
-    /// A silent stream is well if it is still the one that the position is from, or has nothing new.
-    async fn check_silence(&mut self, position: Position) -> anyhow::Result<()> {
-        let name = stream_name(self.source.name);
-        let stream = jetstream::new(self.source.nats.clone()).get_stream(&name).await?;
-        let last = stream.get_info().await?.state.last_sequence;
-        let well = last == position.stream_sequence || (last == 0 && position.log_id == 0);
-        anyhow::ensure!(well, "stream {name} is silent though it goes on");
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Feed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feed").field("source", &self.source.name).finish_non_exhaustive()
-    }
-}
-
-/// Whether the event at the position's place in the stream is the one that the position is from.
-async fn is_ours(stream: &jetstream::stream::Stream, position: Position) -> bool {
-    if position.stream_sequence == 0 {
-        return false;
-    }
-    match stream.get_raw_message(position.stream_sequence).await {
-        Ok(message) => Event::parse(&message.payload, message.sequence)
-            .is_ok_and(|event| event.id == position.event_id || event.sequence <= position.log_id),
-        Err(_) => false,
-    }
-}
-
-async fn read_position(
-    db: &mut PgConnection,
-    schema: &'static str,
-    source: &str,
-) -> sqlx::Result<Position> {
-    let statement = format!(
-        "insert into {schema}.consumer_positions (source, stream_sequence, log_id, event_id)
-         values ($1, 0, 0, $2) on conflict (source) do nothing"
-    );
-    sqlx::query(AssertSqlSafe(statement)).bind(source).bind(Uuid::nil()).execute(&mut *db).await?;
-    lock_position(db, schema, source).await
-}
-
-async fn lock_position(
-    db: &mut PgConnection,
-    schema: &'static str,
-    source: &str,
-) -> sqlx::Result<Position> {
-    let statement = format!(
-        "select stream_sequence, log_id, event_id from {schema}.consumer_positions where source = $1 for update"
-    );
-    let row = sqlx::query(AssertSqlSafe(statement)).bind(source).fetch_one(db).await?;
-    Ok(Position {
-        stream_sequence: u64::try_from(row.try_get::<i64, _>("stream_sequence")?).unwrap_or(0),
-        log_id: row.try_get("log_id")?,
-        event_id: row.try_get("event_id")?,
-    })
-}
-
-async fn write_position(
-    db: &mut PgConnection,
-    schema: &'static str,
-    source: &str,
-    position: Position,
-) -> sqlx::Result<()> {
-    let statement = format!(
-        "update {schema}.consumer_positions
-         set stream_sequence = $2, log_id = $3, event_id = $4, updated_at = now() where source = $1"
-    );
-    let written = sqlx::query(AssertSqlSafe(statement))
-        .bind(source)
-        .bind(i64::try_from(position.stream_sequence).unwrap_or(i64::MAX))
-        .bind(position.log_id)
-        .bind(position.event_id)
-        .execute(db)
-        .await?
-        .rows_affected();
-    if written == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }

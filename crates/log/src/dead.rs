@@ -62,6 +62,9 @@ pub(crate) async fn parked(
     source: &str,
     events: &[Event],
 ) -> sqlx::Result<BTreeSet<String>> {
+    if events.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let subjects: Vec<&str> = events.iter().map(|event| event.subject.as_str()).collect();
     let statement = format!(
         "select distinct subject from {schema}.dead_letters where source = $1 and subject = any($2)"

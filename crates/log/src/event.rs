@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+/// NATS carries messages up to 1 MiB unless told otherwise, and one that is too large would hold up all behind it. Half of that, since
+/// Postgres adds white space.
+const EVENT_MAX_BYTES: usize = 512 << 10;
+/// What a dead letter has room for.
+const SUBJECT_MAX_BYTES: usize = 128;
+
 /// Why an event happens: who asked for it, and in which trace.
 #[derive(Debug, Clone, Default)]
 pub struct Cause {
@@ -84,7 +90,18 @@ impl NewEvent {
             traceparent: self.cause.traceparent.as_deref(),
             data,
         };
-        serde_json::to_string(&envelope).map_err(|error| error.to_string())
+        if self.subject.len() > SUBJECT_MAX_BYTES {
+            return Err(format!("the subject of {} is too long", self.event_type));
+        }
+        let json = serde_json::to_string(&envelope).map_err(|error| error.to_string())?;
+        if json.len() > EVENT_MAX_BYTES {
+            return Err(format!(
+                "{} has {} bytes, which no bus carries",
+                self.event_type,
+                json.len()
+            ));
+        }
+        Ok(json)
     }
 }
 

@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
-use crate::NewEvent;
+use crate::{NewEvent, settled::Gaps};
 
 /// The event log of this service: its schema's `events_log`.
 #[derive(Debug, Clone)]
@@ -12,12 +12,13 @@ pub struct Log {
     /// The service's schema, which is its source's name too; a constant, never input.
     pub(crate) source: &'static str,
     pub(crate) committed: Arc<Notify>,
+    pub(crate) gaps: Arc<Mutex<Gaps>>,
 }
 
 impl Log {
     #[must_use]
     pub fn new(pool: PgPool, source: &'static str) -> Self {
-        Self { pool, source, committed: Arc::new(Notify::new()) }
+        Self { pool, source, committed: Arc::default(), gaps: Arc::default() }
     }
 
     /// The pool that the service's own statements use too.

@@ -4,7 +4,8 @@
 //! - [`journal`]: [`Log`], which appends to a schema's `events_log` and wakes the relay after the commit.
 //! - [`settled`]: which rows of the log can be read without missing one that commits later.
 //! - [`relay`]: carries settled rows to the service's JetStream stream, whose tail is its only cursor.
-//! - [`consumer`]: applies another service's events, position and effect in one commit; what cannot be applied goes to [`dead`].
+//! - [`feed`]: another service's events behind a [`position`], without a hole.
+//! - [`consumer`]: applies them, position and effect in one commit; what cannot be applied goes to [`dead`].
 //! - [`serve`]: the `EventLog` that every service serves.
 //! - [`request`]: requests that were answered already.
 //!
@@ -16,17 +17,21 @@ mod event;
 mod journal;
 mod settled;
 mod relay;
+mod position;
+mod feed;
 mod consumer;
 mod dead;
 mod serve;
 mod nats;
 mod request;
 
-pub use consumer::{Apply, ApplyError, Consumer, Feed, Position, Source};
+pub use consumer::{Apply, ApplyError, Consumer};
 pub use event::{Cause, Event, NewEvent, stream_name};
+pub use feed::{Feed, Source};
 pub use journal::Log;
 pub use nats::{NatsConfig, connect, is_there};
+pub use position::Position;
 pub use relay::{Leader, Relay, RelayError, Step};
 pub use request::{Claim, RequestError, RequestKey, answered, claim_all};
 pub use serve::EventLogService;
-pub use settled::{Settled, read_settled};
+pub use settled::read_settled;

@@ -1,5 +1,7 @@
 //! Requests that were answered already: the same one again has no second effect.
 
+use std::collections::{HashMap, HashSet};
+
 use prost::Message;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
@@ -58,7 +60,8 @@ pub async fn answered(
     }
 }
 
-/// The same for many, each with the resource that answers it; ids must differ within the batch. Two statements however many.
+/// The same for many, each with the resource that answers it. Of equal ids within the batch the first is new. Two statements however
+/// many.
 pub async fn claim_all(
     tx: &mut PgConnection,
     schema: &'static str,
@@ -88,25 +91,22 @@ pub async fn claim_all(
     let select = format!(
         "select request_id, method, payload_hash, resource_id from {schema}.requests where request_id = any($1)"
     );
-    let known = sqlx::query(AssertSqlSafe(select)).bind(&ids).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query(AssertSqlSafe(select)).bind(&ids).fetch_all(&mut *tx).await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        known.insert(row.try_get::<Uuid, _>("request_id")?, row);
+    }
+    let mut new: HashSet<Uuid> = new.into_iter().collect();
     requests
         .iter()
         .map(|(key, _)| {
-            if new.contains(&key.id) {
+            if new.remove(&key.id) {
                 return Ok(Claim::New);
             }
-            for row in &known {
-                if row.try_get::<Uuid, _>("request_id")? == key.id {
-                    let same = row.try_get::<String, _>("method")? == key.method
-                        && row.try_get::<Vec<u8>, _>("payload_hash")? == key.hash;
-                    return Ok(if same {
-                        Claim::Answered(row.try_get("resource_id")?)
-                    } else {
-                        Claim::Other
-                    });
-                }
-            }
-            Err(sqlx::Error::RowNotFound)
+            let row = known.get(&key.id).ok_or(sqlx::Error::RowNotFound)?;
+            let same = row.try_get::<&str, _>("method")? == key.method
+                && row.try_get::<&[u8], _>("payload_hash")? == key.hash;
+            Ok(if same { Claim::Answered(row.try_get("resource_id")?) } else { Claim::Other })
         })
         .collect()
 }

@@ -4,22 +4,22 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, future::BoxFuture};
 use proto::log::v1 as pb;
+use sqlx::{Postgres, Transaction};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
-use crate::{
-    Apply, ApplyError, Event, Log, dead,
-    event::with_place,
-    settled::{self, Settled},
-};
+use crate::{Apply, ApplyError, Event, Log, dead, event::with_place, position, settled};
 
 const PAGE_DEFAULT: i32 = 100;
 const PAGE_MAX: i32 = 1000;
 const STREAM_PAGE: i64 = 200;
 /// How soon a followed stream looks again when nothing wakes it.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+/// How soon a gap is looked at again, and how often before a page ends there.
+const GAP_EVERY: Duration = Duration::from_millis(20);
+const GAP_LOOKS: u32 = 10;
 
 type Retry = Box<
     dyn for<'a> Fn(&'a mut sqlx::PgConnection, Event) -> BoxFuture<'a, Result<(), ApplyError>>
@@ -69,7 +69,7 @@ impl pb::event_log_server::EventLog for EventLogService {
         let after = fields.within("after_sequence", request.after_sequence, 0, i64::MAX);
         fields.done()?;
 
-        let rows = self.read(&mut Settled::default(), after, i64::from(size)).await?;
+        let rows = self.read_page(after, i64::from(size)).await?;
         let next_after_sequence = rows.last().map_or(after, |event| event.sequence);
         let wanted = |event: &settled::Logged| {
             request.event_type.is_empty() || event.event_type == request.event_type
@@ -86,36 +86,23 @@ impl pb::event_log_server::EventLog for EventLogService {
     ) -> Result<Response<EventStream>, Status> {
         let request = request.into_inner();
         let mut fields = rpc::Fields::default();
-        let mut after = fields.within("after_sequence", request.after_sequence, 0, i64::MAX);
+        let after = fields.within("after_sequence", request.after_sequence, 0, i64::MAX);
         fields.done()?;
 
         let log = self.log.clone();
+        let stopping = rpc::Call::current().map(|call| call.stopping()).unwrap_or_default();
         // The small queue is what slows the reader down to its caller.
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(async move {
-            let mut state = Settled::default();
-            loop {
-                let page = read(&log, &mut state, after, STREAM_PAGE).await;
-                let page = match page {
-                    Ok(page) => page,
-                    Err(status) => return drop(sender.send(Err(status)).await),
-                };
-                let ended = page.is_empty();
-                for row in page {
-                    after = row.sequence;
-                    let event = pb::StreamEventsResponse { event: Some(to_event(&row)) };
-                    if sender.send(Ok(event)).await.is_err() {
-                        return;
-                    }
-                }
-                if ended && !request.follow {
-                    return;
-                }
-                if ended {
-                    tokio::select! {
-                        () = sender.closed() => return,
-                        () = tokio::time::sleep(FOLLOW_EVERY) => (),
-                    }
+            let send = send_events(&log, after, request.follow, &sender);
+            tokio::select! {
+                sent = send => if let Err(status) = sent {
+                    let _ = sender.send(Err(status)).await;
+                },
+                () = sender.closed() => (),
+                // A caller that follows for ever would keep the process from ending.
+                () = stopping.cancelled() => {
+                    let _ = sender.try_send(Err(Status::unavailable("the service is stopping")));
                 }
             }
         });
@@ -154,7 +141,7 @@ impl pb::event_log_server::EventLog for EventLogService {
         let mut applied_count = 0;
         // One transaction each, so that those before a failure stay applied.
         loop {
-            let mut tx = self.log.begin().await.map_err(away)?;
+            let mut tx = self.begin_instead_of_consumer(&request.source).await?;
             let letters =
                 dead::lock_subject(&mut tx, self.log.source, &request.source, &request.subject);
             let Some(letter) = letters.await.map_err(away)?.into_iter().next() else { break };
@@ -186,24 +173,55 @@ impl pb::event_log_server::EventLog for EventLogService {
 }
 
 impl EventLogService {
-    async fn read(
+    /// Waits a little at a gap, which most often is one whose transaction is just ending.
+    async fn read_page(&self, after: i64, limit: i64) -> Result<Vec<settled::Logged>, Status> {
+        let mut looks = 0;
+        loop {
+            let read = settled::read(&self.log, after, limit).await.map_err(away)?;
+            looks += 1;
+            if !read.waits || !read.rows.is_empty() || looks == GAP_LOOKS {
+                return Ok(read.rows);
+            }
+            tokio::time::sleep(GAP_EVERY).await;
+        }
+    }
+
+    /// A transaction in which the source's consumer applies and parks nothing: an event that it parked behind a letter that is
+    /// applied at this moment would wait for ever.
+    async fn begin_instead_of_consumer(
         &self,
-        state: &mut Settled,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<settled::Logged>, Status> {
-        read(&self.log, state, after, limit).await
+        source: &str,
+    ) -> Result<Transaction<'static, Postgres>, Status> {
+        let mut tx = self.log.begin().await.map_err(away)?;
+        position::lock(&mut tx, self.log.source, source).await.map_err(away)?;
+        Ok(tx)
     }
 }
 
-async fn read(
+/// Sends events behind a sequence: all that are there or, to one who follows, for ever. A gap that may yet be filled is no end.
+async fn send_events(
     log: &Log,
-    state: &mut Settled,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<settled::Logged>, Status> {
-    let read = settled::read(&log.pool, log.source, state, after, limit).await.map_err(away)?;
-    Ok(read.rows)
+    mut after: i64,
+    follow: bool,
+    sender: &mpsc::Sender<Result<pb::StreamEventsResponse, Status>>,
+) -> Result<(), Status> {
+    loop {
+        let read = settled::read(log, after, STREAM_PAGE).await.map_err(away)?;
+        let nothing = read.rows.is_empty();
+        for row in read.rows {
+            after = row.sequence;
+            let event = pb::StreamEventsResponse { event: Some(to_event(&row)) };
+            if sender.send(Ok(event)).await.is_err() {
+                return Ok(());
+            }
+        }
+        match (nothing, read.waits) {
+            (false, _) => (),
+            (true, true) => tokio::time::sleep(GAP_EVERY).await,
+            (true, false) if follow => tokio::time::sleep(FOLLOW_EVERY).await,
+            (true, false) => return Ok(()),
+        }
+    }
 }
 
 fn to_event(row: &settled::Logged) -> pb::Event {

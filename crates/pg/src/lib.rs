@@ -8,7 +8,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool, Row,
+    Connection, PgConnection, PgPool, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -24,6 +24,8 @@ pub struct PgConfig {
 }
 
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How long readiness waits for a connection of the pool.
+const BUSY_AFTER: Duration = Duration::from_millis(500);
 
 /// What no session of ours may exceed, in milliseconds.
 const SESSION_LIMITS: [(&str, &str); 4] = [
@@ -51,9 +53,17 @@ pub async fn connect(config: &PgConfig, schema: &'static str) -> anyhow::Result<
     }
 }
 
-/// Whether Postgres answers right now; for readiness.
+/// Whether Postgres answers right now; for readiness. A pool whose connections are all at work does not mean that it is away.
 pub async fn is_there(pool: PgPool) -> bool {
-    sqlx::query("select 1").execute(&pool).await.is_ok()
+    let one_of_ours = sqlx::query("select 1").execute(&pool);
+    if let Ok(answer) = tokio::time::timeout(BUSY_AFTER, one_of_ours).await {
+        return answer.is_ok();
+    }
+    let Ok(mut one_more) = PgConnection::connect_with(&pool.connect_options()).await else {
+        return false;
+    };
+    let answers = one_more.ping().await.is_ok();
+    answers && one_more.close().await.is_ok()
 }
 
 /// Whether a statement failed because Postgres is away, stopping, full or too busy, so that the same may work later.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::ERROR_DOMAIN;
+use crate::{ERROR_DOMAIN, Shutdown};
 
 tokio::task_local! {
     static CURRENT: Call;
@@ -22,6 +22,7 @@ pub struct Call {
     pub(crate) deadline: Instant,
     /// As it came, so that it is passed on even when this fleet sends no traces itself.
     pub(crate) traceparent: Option<Arc<str>>,
+    pub(crate) stopping: Shutdown,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +44,12 @@ impl Call {
     #[must_use]
     pub fn traceparent(&self) -> Option<String> {
         telemetry::traceparent().or_else(|| self.traceparent.as_deref().map(str::to_owned))
+    }
+
+    /// Told when the process is to end: a streamed answer that has no end of its own must end then.
+    #[must_use]
+    pub fn stopping(&self) -> Shutdown {
+        self.stopping.clone()
     }
 
     pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {

@@ -14,7 +14,9 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::{
+    Shutdown,
     access::{Access, Rule},
+    body,
     call::{Call, Permissions},
     error::retry,
 };
@@ -22,13 +24,15 @@ use crate::{
 /// A call that says nothing of its deadline has this long; one that asks for longer gets no more than that.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
 const DEADLINE_MAX: Duration = Duration::from_secs(60);
-/// Kept back of a caller's deadline, so that our own refusal arrives before the transport gives up.
-const DEADLINE_SHAVED: Duration = Duration::from_millis(5);
+/// A tenth of a caller's deadline is kept back, within these bounds, so that our own refusal arrives before the transport gives up.
+const SHAVED_MIN: Duration = Duration::from_millis(5);
+const SHAVED_MAX: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
 pub(crate) struct DoorLayer {
     pub(crate) access: Arc<Access>,
     pub(crate) calls: Arc<Semaphore>,
+    pub(crate) stopping: Shutdown,
 }
 
 impl<S> Layer<S> for DoorLayer {
@@ -80,9 +84,9 @@ where
             }
             // In a task of its own, the handler ends what it has begun whether or not anybody waits for it.
             let handler = async move {
-                let answer = call.scope(ready.call(request)).await;
-                drop(permit);
-                answer
+                let request = request.map(|body| body::until(deadline, body));
+                let answer = call.scope(ready.call(request)).await?;
+                Ok(answer.map(|body| body::holding(permit, body)))
             };
             match tokio::time::timeout_at(deadline, tokio::spawn(handler.instrument(span))).await {
                 Ok(Ok(answer)) => answer,
@@ -109,6 +113,7 @@ impl DoorLayer {
             permissions: Permissions::Only(Arc::default()),
             deadline: deadline(headers)?,
             traceparent: headers.get("traceparent").and_then(|t| t.to_str().ok()).map(Into::into),
+            stopping: self.stopping.clone(),
         };
         let rule = match self.access.rule(request.uri().path()) {
             None | Some(Rule::Public) => return Ok(call),
@@ -126,7 +131,7 @@ impl DoorLayer {
 fn deadline(headers: &HeaderMap) -> Result<Instant, Status> {
     let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(timeout);
     let left = asked.map_or(DEADLINE_DEFAULT, |asked| asked.min(DEADLINE_MAX));
-    match left.checked_sub(DEADLINE_SHAVED) {
+    match left.checked_sub((left / 10).clamp(SHAVED_MIN, SHAVED_MAX)) {
         Some(left) => Ok(Instant::now() + left),
         None => Err(retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "too little time is left")),
     }

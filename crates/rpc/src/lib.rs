@@ -8,6 +8,7 @@
 mod config;
 mod server;
 mod layer;
+mod body;
 mod access;
 mod call;
 mod client;

@@ -103,7 +103,10 @@ impl Server {
         let door = DoorLayer {
             access: Arc::new(Access::new(config)?),
             calls: Arc::new(Semaphore::new(config.calls_max)),
+            stopping: self.shutdown.clone(),
         };
+        // Until the first look nobody knows.
+        set_all(&health, &self.names, ServingStatus::NotServing).await;
         self.background.spawn(watch(health, self.names, self.checks, self.shutdown.clone()));
 
         let mut server = tonic::transport::Server::builder();
@@ -131,17 +134,34 @@ impl Server {
                 tokio::time::sleep(DRAIN_MAX).await;
             }
         };
-        tokio::select! {
-            served = serving => served?,
-            () = drained => tracing::warn!("some calls did not end in time"),
-        }
+        let ended = tokio::select! {
+            served = serving => served.map_err(anyhow::Error::from),
+            () = drained => {
+                tracing::warn!("some calls did not end in time");
+                Ok(())
+            }
+            panicked = first_panic(&mut self.background) => Err(panicked),
+        };
         self.shutdown.cancel();
-        if tokio::time::timeout(DRAIN_MAX, self.background.join_all()).await.is_err() {
+        let rest = async { while self.background.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_MAX, rest).await.is_err() {
             tracing::warn!("some background work did not end in time");
         }
         tracing::info!("stopped");
-        Ok(())
+        ended
     }
+}
+
+/// A service that went on without its relay or a consumer would look well and fall behind: it must end and be started again.
+async fn first_panic(background: &mut JoinSet<()>) -> anyhow::Error {
+    while let Some(ended) = background.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            return anyhow::anyhow!("background work failed: {error}");
+        }
+    }
+    std::future::pending().await
 }
 
 /// Cancelled by SIGTERM or Ctrl-C.

@@ -1,0 +1,9 @@
+//! The log with a real Postgres and a real NATS, and everything that can go wrong between them.
+
+mod infra;
+mod world;
+mod proxy;
+
+mod commits;
+mod relay_killed;
+mod two_relays;
