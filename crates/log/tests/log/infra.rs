@@ -1,4 +1,5 @@
 //! A database and a NATS of each test's own.
+#![allow(dead_code, reason = "not every test binary needs all of it")]
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -27,8 +28,16 @@ impl TestDb {
     }
 
     pub(crate) fn url(&self, role: &str) -> String {
-        let (host, port) = (self.admin.get_host(), self.admin.get_port());
-        format!("postgres://{role}:{role}@{host}:{port}/{}", self.name)
+        format!("postgres://{role}:{role}@{}/{}", self.address(), self.name)
+    }
+
+    /// The same with another port of this host.
+    pub(crate) fn url_at(&self, role: &str, port: u16) -> String {
+        format!("postgres://{role}:{role}@127.0.0.1:{port}/{}", self.name)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.admin.get_host(), self.admin.get_port())
     }
 
     /// Runs a statement in another database of the same Postgres.

@@ -1,7 +1,6 @@
 //! Two services that are nothing but their logs, `orders` which writes and `inventory` which listens, and what the tests look at.
 
 use std::{
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -327,31 +326,25 @@ pub(crate) struct Note {
 impl Apply for Note {
     const TYPES: &'static [&'static str] = &["order.noted"];
 
-    fn apply(
-        &self,
-        tx: &mut PgConnection,
-        events: &[Event],
-    ) -> impl Future<Output = Result<(), ApplyError>> + Send {
-        async move {
-            for event in events {
-                let data: serde_json::Value = event.data()?;
-                if data["poisoned"] == true && !self.cured.load(Ordering::Relaxed) {
-                    self.refused.fetch_add(1, Ordering::Relaxed);
-                    return Err(ApplyError::Refused("poison".to_owned()));
-                }
-                sqlx::query(
-                    "insert into inventory.test_effects (event_id, log_id, subject, version)
-                     values ($1, $2, $3, $4)
-                     on conflict (event_id) do update set times = test_effects.times + 1",
-                )
-                .bind(event.id)
-                .bind(event.sequence)
-                .bind(&event.subject)
-                .bind(event.version)
-                .execute(&mut *tx)
-                .await?;
+    async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
+        for event in events {
+            let data: serde_json::Value = event.data()?;
+            if data["poisoned"] == true && !self.cured.load(Ordering::Relaxed) {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(ApplyError::Refused("poison".to_owned()));
             }
-            Ok(())
+            sqlx::query(
+                "insert into inventory.test_effects (event_id, log_id, subject, version)
+                 values ($1, $2, $3, $4)
+                 on conflict (event_id) do update set times = test_effects.times + 1",
+            )
+            .bind(event.id)
+            .bind(event.sequence)
+            .bind(&event.subject)
+            .bind(event.version)
+            .execute(&mut *tx)
+            .await?;
         }
+        Ok(())
     }
 }

@@ -1,0 +1,135 @@
+//! The pool's nets, each alone: no handler's task protects anything here.
+#![expect(clippy::unwrap_used, reason = "a test fails by it, its helpers too")]
+
+#[path = "../../../log/tests/log/infra.rs"]
+mod infra;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use sqlx::PgPool;
+
+use crate::infra::TestDb;
+
+async fn pool(database: &TestDb, connections: u32) -> PgPool {
+    let config = pg::PgConfig { database_url: database.url("hr_svc"), db_connections: connections };
+    pg::connect(&config, "hr").await.unwrap()
+}
+
+async fn pid(pool: &PgPool) -> i32 {
+    sqlx::query_scalar("select pg_backend_pid()").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_that_is_well_is_used_again() {
+    let database = TestDb::start().await;
+    let pool = pool(&database, 1).await;
+    let first = pid(&pool).await;
+    for _ in 0..10 {
+        let mut tx = pool.begin().await.unwrap();
+        sqlx::query("select pg_current_xact_id()").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        drop(pool.begin().await.unwrap());
+        assert_eq!(pid(&pool).await, first);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_comes_back_inside_a_transaction_is_closed() {
+    let database = TestDb::start().await;
+    let pool = pool(&database, 1).await;
+    for inside in ["begin", "begin; select 1/0"] {
+        let first = pid(&pool).await;
+        let mut connection = pool.acquire().await.unwrap();
+        let _ = sqlx::raw_sql(inside).execute(&mut *connection).await;
+        drop(connection);
+        assert_ne!(pid(&pool).await, first, "{inside}");
+    }
+}
+
+#[tokio::test]
+async fn no_session_waits_for_ever() {
+    let database = TestDb::start().await;
+    let pool = pool(&database, 1).await;
+    for setting in ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"] {
+        let value: i32 = sqlx::query_scalar("select setting::int from pg_settings where name = $1")
+            .bind(setting)
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert!((1..=15_000).contains(&value), "{setting} is {value} ms");
+    }
+}
+
+/// Drops a future after so many polls.
+struct Polls<F>(F, u32);
+
+impl<F: Future + Unpin> Future for Polls<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.1 = self.1.saturating_sub(1);
+        match Pin::new(&mut self.0).poll(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending if self.1 == 0 => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+async fn write(pool: PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("insert into hr.test_writes values ('in a transaction')").execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_is_dropped_at_any_poll_leaves_no_transaction_behind() {
+    let database = TestDb::start().await;
+    let admin = PgPool::connect(&database.url("postgres")).await.unwrap();
+    sqlx::raw_sql("create table hr.test_writes (text text); grant all on hr.test_writes to hr_svc")
+        .execute(&admin)
+        .await
+        .unwrap();
+    let pool = pool(&database, 4).await;
+    for round in 0..1200 {
+        Polls(Box::pin(write(pool.clone())), 1 + round % 12).await;
+    }
+    for number in 0..100 {
+        let text = format!("plain {number}");
+        sqlx::query("insert into hr.test_writes values ($1)")
+            .bind(text)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    let plain: i64 =
+        sqlx::query_scalar("select count(*) from hr.test_writes where text like 'plain%'")
+            .fetch_one(&admin)
+            .await
+            .unwrap();
+    assert_eq!(plain, 100, "all were answered");
+    let inside: i64 = sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database()
+           and usename = 'hr_svc' and state like 'idle in transaction%'",
+    )
+    .fetch_one(&admin)
+    .await
+    .unwrap();
+    assert_eq!(inside, 0);
+}
+
+#[tokio::test]
+async fn postgres_is_there_while_all_connections_are_at_work() {
+    let database = TestDb::start().await;
+    let pool = pool(&database, 1).await;
+    let held = pool.acquire().await.unwrap();
+    let there = tokio::time::timeout(Duration::from_secs(2), pg::is_there(pool.clone())).await;
+    assert_eq!(there, Ok(true));
+    drop(held);
+    assert!(pg::is_there(pool).await);
+}
