@@ -235,7 +235,7 @@ impl Leader {
         if epoch != self.epoch {
             return Err(RelayError::Restarted);
         }
-        rows.truncate(within_bytes(&rows));
+        settled::truncate(&mut rows, BATCH_MAX_BYTES);
         let Some(last) = rows.last() else {
             return Ok(if waits { Step::Waits } else { Step::Idle });
         };
@@ -259,16 +259,6 @@ impl Leader {
         }
         Ok(())
     }
-}
-
-/// How many of the rows go together.
-fn within_bytes(rows: &[Logged]) -> usize {
-    let mut bytes = 0;
-    let fit = rows.iter().take_while(|row| {
-        bytes += row.payload.len();
-        bytes <= BATCH_MAX_BYTES
-    });
-    fit.count().max(1)
 }
 
 /// A gap that the relay stands at.

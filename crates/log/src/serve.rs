@@ -14,6 +14,8 @@ use crate::{Apply, ApplyError, Event, Log, dead, event::with_place, position, se
 
 const PAGE_DEFAULT: i32 = 100;
 const PAGE_MAX: i32 = 1000;
+/// Well below what a gRPC client takes in one message.
+const PAGE_MAX_BYTES: usize = 2 << 20;
 const STREAM_PAGE: i64 = 200;
 /// How soon a followed stream looks again when nothing wakes it.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
@@ -180,7 +182,9 @@ impl EventLogService {
             let read = settled::read(&self.log, after, limit).await.map_err(away)?;
             looks += 1;
             if !read.waits || !read.rows.is_empty() || looks == GAP_LOOKS {
-                return Ok(read.rows);
+                let mut rows = read.rows;
+                settled::truncate(&mut rows, PAGE_MAX_BYTES);
+                return Ok(rows);
             }
             tokio::time::sleep(GAP_EVERY).await;
         }

@@ -115,6 +115,16 @@ pub async fn read_settled(
     Ok(read(log, after, limit).await?.rows.into_iter().map(text).collect())
 }
 
+/// Leaves as many rows as have so many bytes together, and one at least.
+pub(crate) fn truncate(rows: &mut Vec<Logged>, bytes_max: usize) {
+    let mut bytes = 0;
+    let fit = rows.iter().take_while(|row| {
+        bytes += row.payload.len();
+        bytes <= bytes_max
+    });
+    rows.truncate(fit.count().max(1));
+}
+
 /// Where the run of ids from `after` on breaks first, as an index into `ids`; gaps up to `dead_up_to` are dead.
 fn first_gap(after: i64, ids: impl Iterator<Item = i64>, dead_up_to: i64) -> Option<usize> {
     let mut expected = after + 1;

@@ -6,7 +6,7 @@ use log::{Event, EventLogService, NewEvent, Step};
 use proto::log::v1::{ListEventsRequest, StreamEventsRequest, event_log_client::EventLogClient};
 use tokio::time::timeout;
 
-use crate::world::{World, append, assert_chain, commit, eventually, note, write};
+use crate::world::{World, append, assert_chain, commit, note, write};
 
 const WRITERS: u64 = 16;
 const COMMANDS: u64 = 120;
@@ -90,10 +90,13 @@ async fn an_id_is_drawn_by_a_transaction_that_has_an_xid_already() {
     .await
     .unwrap();
     let orders = world.log("orders", 2).await;
-    append(&orders, &[note("first", 1, false), note("second", 1, false)]).await;
+    // The sequence itself needs an xid now and then, but not each time.
+    for version in 1..=5 {
+        append(&orders, &[note("a", version, false), note("b", version, false)]).await;
+    }
     let sequences: Vec<_> =
         world.logged().await.into_iter().map(|(sequence, _)| sequence).collect();
-    assert_eq!(sequences, [1, 2]);
+    assert_eq!(sequences, Vec::from_iter(1..=10));
 }
 
 #[tokio::test]
@@ -107,31 +110,8 @@ async fn a_following_stream_sends_what_is_committed_later() {
     let event = events.message().await.unwrap().unwrap().event.unwrap();
     assert_eq!((event.sequence, event.previous), (1, 0));
     world.shutdown.cancel();
-    assert!(events.message().await.is_err(), "the service is stopping");
-}
-
-#[tokio::test]
-async fn an_event_that_no_bus_carries_is_refused_before_it_is_written() {
-    let world = World::start().await;
-    let orders = world.log("orders", 2).await;
-    let data = serde_json::json!({ "text": "x".repeat(600_000) });
-    let huge = NewEvent::new("order.noted", "huge", 1, &data, &log::Cause::default());
-    let mut tx = orders.begin().await.unwrap();
-    assert!(orders.append(&mut tx, &[huge]).await.is_err());
-}
-
-#[tokio::test]
-async fn an_event_of_a_few_hundred_kilobytes_is_carried_and_so_are_many() {
-    let world = World::start().await;
-    let orders = world.log("orders", 2).await;
-    let data = serde_json::json!({ "text": "x".repeat(500_000) });
-    for version in 1..=20 {
-        let large = NewEvent::new("order.noted", "large", version, &data, &log::Cause::default());
-        append(&orders, &[large]).await;
-    }
-    world.run(world.relay(&orders).await);
-    eventually("all are published", async || world.published().await.len() == 20).await;
-    world.all_is_published().await;
+    let end = timeout(Duration::from_secs(10), events.message()).await.unwrap();
+    assert!(end.is_err(), "the service is stopping");
 }
 
 fn last() -> NewEvent {

@@ -127,14 +127,17 @@ async fn a_discarded_letter_lets_those_behind_it_be_applied() {
 async fn an_event_that_comes_while_letters_are_retried_is_not_left_behind() {
     let mut poisoned = poisoned().await;
     poisoned.effect.cured.store(true, Ordering::Relaxed);
-    // Holds the retry between its effect and its commit, while the listener hears of the aggregate's next event.
+    // Holds the retry between its effect and its commit, while the listener hears of the aggregate's next event; and then the
+    // listener between parking that one and its commit.
     sqlx::raw_sql(
         "create function inventory.test_wait() returns trigger language plpgsql as $$
          begin
-           if old.log_id = 5 then perform pg_sleep(1.5); end if;
-           return old;
+           perform pg_sleep(1.2);
+           return coalesce(new, old);
          end $$;
-         create trigger test_wait before delete on inventory.dead_letters
+         create trigger test_wait_retry before delete on inventory.dead_letters
+           for each row when (old.log_id = 5) execute function inventory.test_wait();
+         create trigger test_wait_consumer before insert on inventory.dead_letters
            for each row execute function inventory.test_wait()",
     )
     .execute(&poisoned.world.admin)
@@ -142,7 +145,7 @@ async fn an_event_that_comes_while_letters_are_retried_is_not_left_behind() {
     .unwrap();
     let orders = poisoned.orders.clone();
     let next = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
         append(&orders, &[note("a", 4, false)]).await;
     });
     poisoned.retry().await.unwrap();

@@ -121,6 +121,7 @@ fn spawn(port: u16, store: &tempfile::TempDir) -> Child {
     Command::new(program)
         .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
         .arg(store.path())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()

@@ -6,6 +6,7 @@ mod world;
 mod proxy;
 
 mod commits;
+mod large;
 mod relay_killed;
 mod two_relays;
 mod consumer_killed;

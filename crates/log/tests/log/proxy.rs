@@ -6,12 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Notify,
+    time::timeout,
 };
 
 /// Lets everything through until it is told to cut: then the answer to the next publish under a condition never arrives.
@@ -43,7 +45,8 @@ impl Proxy {
 
     /// Waits until an answer was cut off.
     pub(crate) async fn has_cut(&self) {
-        self.cut.notified().await;
+        let cut = timeout(Duration::from_secs(20), self.cut.notified()).await;
+        assert!(cut.is_ok(), "nothing was published under a condition");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use proto::log::v1::StreamEventsRequest;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::fake::{ask, open_doors, serve, serve_with};
 
@@ -47,7 +47,8 @@ async fn who_follows_a_stream_does_not_keep_the_process_from_ending() {
         client.stream_events(StreamEventsRequest::default()).await.unwrap().into_inner();
     let began = Instant::now();
     running.shutdown.cancel();
-    assert!(stream.message().await.unwrap().is_none());
+    let end = timeout(Duration::from_secs(10), stream.message()).await.unwrap();
+    assert!(end.unwrap().is_none());
     (&mut running.ended).await.unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(5));
 }
