@@ -12,15 +12,21 @@ use std::{
     future::Future,
     io::{self, ErrorKind},
     sync::Arc,
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 /// Requests in one transaction at most.
 pub const BATCH_MAX: usize = 128;
 /// Requests that may wait; more are refused.
 const QUEUE_MAX: usize = 4096;
+/// A transaction on a host that vanished would take as long as TCP waits.
+const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// Why a request got no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -130,8 +136,7 @@ where
         }
         let (commands, answers): (Vec<C>, Vec<_>) =
             batch.into_iter().map(|job| (job.command, job.verdict)).unzip();
-        // In a task of its own: a panic fails this batch, not the worker.
-        let whole = tokio::spawn(run(commands.clone())).await;
+        let whole = run_apart(run(commands.clone())).await;
         match whole {
             Ok(Ok(verdicts)) => {
                 for (answer, verdict) in answers.into_iter().zip(verdicts) {
@@ -154,9 +159,28 @@ where
                     let _ = answer.send(Err(BatchError::Failed(error)));
                 }
             }
-            Err(panicked) => {
-                tracing::error!(error = %panicked, "a batch failed");
-            }
+            // Those who wait hear that their answers are gone.
+            Err(Lost) => (),
+        }
+    }
+}
+
+/// What came of it nobody knows.
+struct Lost;
+
+/// Runs in a task of its own: a panic fails this transaction and not the worker, and so does one that never ends.
+async fn run_apart<T: Send + 'static>(
+    run: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Lost> {
+    match tokio::spawn(timeout(RUN_MAX, run)).await {
+        Ok(Ok(ended)) => Ok(ended),
+        Ok(Err(_)) => {
+            tracing::error!("a batch did not end within {RUN_MAX:?}");
+            Err(Lost)
+        }
+        Err(panicked) => {
+            tracing::error!(error = %panicked, "a batch failed");
+            Err(Lost)
         }
     }
 }
@@ -166,13 +190,10 @@ where
     V: Send + 'static,
     E: Failure,
 {
-    match tokio::spawn(run(vec![command])).await {
+    match run_apart(run(vec![command])).await {
         Ok(Ok(mut verdicts)) => verdicts.pop().ok_or(BatchError::Stopping),
         Ok(Err(error)) => Err(BatchError::Failed(error)),
-        Err(panicked) => {
-            tracing::error!(error = %panicked, "a request failed");
-            Err(BatchError::Stopping)
-        }
+        Err(Lost) => Err(BatchError::Stopping),
     }
 }
 
@@ -279,6 +300,18 @@ mod tests {
         let answered: Vec<_> = verdicts.into_iter().map(Result::ok).collect();
         assert_eq!(answered, [Some(6), None, Some(8)]);
         assert_eq!(batcher.submit(9).await.unwrap(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transaction_that_never_ends_fails_its_batch_only() {
+        let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
+            if commands == [7] {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Bad>(commands)
+        });
+        assert!(matches!(batcher.submit(7).await, Err(BatchError::Stopping)));
+        assert_eq!(batcher.submit(8).await.unwrap(), 8);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use sqlx::{
     Connection, PgConnection, PgPool, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 /// Settings of the pool.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,6 +27,9 @@ pub struct PgConfig {
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How long readiness waits for a connection of the pool.
 const BUSY_AFTER: Duration = Duration::from_millis(500);
+
+/// How long a connection that comes back may take to say how it is.
+const RELEASE_MAX: Duration = Duration::from_secs(5);
 
 /// What no session of ours may exceed, in milliseconds.
 const SESSION_LIMITS: [(&str, &str); 4] = [
@@ -56,7 +60,7 @@ pub async fn connect(config: &PgConfig, schema: &'static str) -> anyhow::Result<
 /// Whether Postgres answers right now; for readiness. A pool whose connections are all at work does not mean that it is away.
 pub async fn is_there(pool: PgPool) -> bool {
     let one_of_ours = sqlx::query("select 1").execute(&pool);
-    if let Ok(answer) = tokio::time::timeout(BUSY_AFTER, one_of_ours).await {
+    if let Ok(answer) = timeout(BUSY_AFTER, one_of_ours).await {
         return answer.is_ok();
     }
     let Ok(mut one_more) = PgConnection::connect_with(&pool.connect_options()).await else {
@@ -93,10 +97,11 @@ fn pool_options(connections: u32) -> PgPoolOptions {
             // one is executed some microseconds after its transaction began. (A plain `rollback` would do as well, but Postgres
             // logs a warning for each that finds nothing to roll back.)
             Box::pin(async move {
-                sqlx::raw_sql("select statement_timestamp() = transaction_timestamp()")
-                    .fetch_one(connection)
-                    .await?
-                    .try_get(0)
+                let asked = sqlx::raw_sql("select statement_timestamp() = transaction_timestamp()")
+                    .fetch_one(connection);
+                // Of a host that vanished nothing is ever heard: the place of its connection in the pool must not wait for it.
+                let answer = timeout(RELEASE_MAX, asked).await;
+                answer.map_err(|_| sqlx::Error::PoolTimedOut)??.try_get(0)
             })
         })
 }

@@ -8,7 +8,10 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, Request, Response};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout, timeout_at},
+};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument;
@@ -27,6 +30,9 @@ const DEADLINE_MAX: Duration = Duration::from_secs(60);
 /// A tenth of a caller's deadline is kept back, within these bounds, so that our own refusal arrives before the transport gives up.
 const SHAVED_MIN: Duration = Duration::from_millis(5);
 const SHAVED_MAX: Duration = Duration::from_millis(50);
+
+/// Statements have their own, much shorter limits; but on a host that vanished nothing ends before TCP gives up.
+const HANDLER_MAX: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Clone)]
 pub(crate) struct DoorLayer {
@@ -85,10 +91,11 @@ where
             // In a task of its own, the handler ends what it has begun whether or not anybody waits for it.
             let handler = async move {
                 let request = request.map(|body| body::until(deadline, body));
-                let answer = call.scope(ready.call(request)).await?;
+                let answer = timeout(HANDLER_MAX, call.scope(ready.call(request))).await;
+                let answer = answer.unwrap_or_else(|_| Ok(no_end().into_http()))?;
                 Ok(answer.map(|body| body::holding(permit, body)))
             };
-            match tokio::time::timeout_at(deadline, tokio::spawn(handler.instrument(span))).await {
+            match timeout_at(deadline, tokio::spawn(handler.instrument(span))).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(panicked)) => {
                     tracing::error!(error = %panicked, "a handler failed");
@@ -128,8 +135,14 @@ impl DoorLayer {
     }
 }
 
+fn no_end() -> Status {
+    tracing::error!("a handler did not end within {HANDLER_MAX:?} and is given up");
+    Status::internal("internal error")
+}
+
 fn deadline(headers: &HeaderMap) -> Result<Instant, Status> {
-    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(timeout);
+    let asked =
+        headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(read_timeout);
     let left = asked.map_or(DEADLINE_DEFAULT, |asked| asked.min(DEADLINE_MAX));
     match left.checked_sub((left / 10).clamp(SHAVED_MIN, SHAVED_MAX)) {
         Some(left) => Ok(Instant::now() + left),
@@ -138,7 +151,7 @@ fn deadline(headers: &HeaderMap) -> Result<Instant, Status> {
 }
 
 /// Reads the `grpc-timeout` header: up to eight digits and a unit.
-fn timeout(value: &str) -> Option<Duration> {
+fn read_timeout(value: &str) -> Option<Duration> {
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     let amount: u64 = digits.parse().ok()?;
     Some(match unit {
@@ -158,11 +171,11 @@ mod tests {
 
     #[test]
     fn timeouts_are_read_in_every_unit() {
-        assert_eq!(timeout("2M"), Some(Duration::from_secs(120)));
-        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(timeout("7n"), Some(Duration::from_nanos(7)));
+        assert_eq!(read_timeout("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(read_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read_timeout("7n"), Some(Duration::from_nanos(7)));
         for bad in ["", "m", "5", "5x", "-1S", "ééé"] {
-            assert_eq!(timeout(bad), None, "{bad}");
+            assert_eq!(read_timeout(bad), None, "{bad}");
         }
     }
 }

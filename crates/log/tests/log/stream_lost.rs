@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use log::{EventLogService, Feed, Position, Relay};
+use proto::log::v1::{ListEventsRequest, event_log_client::EventLogClient};
 
 use crate::world::{Note, World, commit, eventually};
 
@@ -159,7 +160,7 @@ async fn a_hole_waits_for_a_source_that_is_away() {
     drop(listener);
     let nowhere = rpc::ClientConfig::default().client(&url).unwrap();
     let mut source = world.source(&orders).await;
-    source.log = proto::log::v1::event_log_client::EventLogClient::new(nowhere);
+    source.log = EventLogClient::new(nowhere);
     let position = Position::default();
     let mut feed = Feed::open(&source, position).await.unwrap();
     assert!(feed.next(position).await.is_err());
@@ -170,22 +171,36 @@ async fn a_hole_waits_for_a_source_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_is_no_event_stops_nobody_who_listens() {
+async fn a_relay_does_not_go_on_behind_a_message_that_is_no_event() {
     let (world, orders, _) = running().await;
-    let client = world.client().await;
-    let context = jetstream::new(client.clone());
-    context
-        .publish("bramble.orders.order.noted.v1", "garbage".into())
-        .await
-        .unwrap()
-        .await
-        .unwrap();
-    // The relay does not go on behind what it did not write; whoever removes it lets it go on.
+    let context = jetstream::new(world.client().await);
+    publish(&context, "garbage".to_owned()).await;
     let refusal = world.relay(&orders).await.lead().await.unwrap_err().to_string();
     assert!(refusal.contains("message 51 of stream ORDERS is no event"), "{refusal}");
     commit(&orders, 0..5).await;
-    let stream = context.get_stream("ORDERS").await.unwrap();
-    stream.delete_message(51).await.unwrap();
+    context.get_stream("ORDERS").await.unwrap().delete_message(51).await.unwrap();
     world.all_is_published().await;
     world.all_is_applied().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_no_event_stops_nobody_who_listens() {
+    let world = World::start().await;
+    let (orders, inventory) = (world.log("orders", 4).await, world.log("inventory", 4).await);
+    world.relay(&orders).await.lead().await.unwrap();
+    commit(&orders, 0..2).await;
+    let source = world.source(&orders).await;
+    let page = source.log.clone().list_events(ListEventsRequest::default()).await.unwrap();
+    let [first, second] = page.into_inner().events.try_into().unwrap();
+    let context = jetstream::new(world.client().await);
+    for payload in [first.cloud_event, "garbage".to_owned(), second.cloud_event] {
+        publish(&context, payload).await;
+    }
+    world.consume(&inventory, &source, Note::default());
+    world.all_is_applied().await;
+}
+
+async fn publish(context: &jetstream::Context, payload: String) {
+    let answer = context.publish("bramble.orders.order.noted.v1", payload.into()).await.unwrap();
+    answer.await.unwrap();
 }

@@ -7,11 +7,22 @@ mod infra;
 use std::{
     future::Future,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use sqlx::PgPool;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
 
 use crate::infra::TestDb;
 
@@ -132,4 +143,42 @@ async fn postgres_is_there_while_all_connections_are_at_work() {
     assert_eq!(there, Ok(true));
     drop(held);
     assert!(pg::is_there(pool).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_a_host_that_vanished_gives_its_place_back() {
+    let database = TestDb::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (to, vanished) = (database.address(), Arc::new(AtomicBool::new(false)));
+    let gone = Arc::clone(&vanished);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&to).await.unwrap();
+            // Those who are inside when it vanishes hear nothing any more; those who come later do.
+            let of_this =
+                if gone.load(Ordering::SeqCst) { Arc::default() } else { Arc::clone(&gone) };
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(carry(from_client, to_server, Arc::clone(&of_this)));
+            tokio::spawn(carry(from_server, to_client, of_this));
+        }
+    });
+    let config = pg::PgConfig { database_url: database.url_at("hr_svc", port), db_connections: 1 };
+    let pool = pg::connect(&config, "hr").await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    vanished.store(true, Ordering::SeqCst);
+    let write = sqlx::query("select pg_current_xact_id()").execute(&mut *tx);
+    assert!(tokio::time::timeout(Duration::from_millis(200), write).await.is_err());
+    drop(tx);
+    sqlx::query("select 1").execute(&pool).await.unwrap();
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, vanished: Arc<AtomicBool>) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if !vanished.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
 }
