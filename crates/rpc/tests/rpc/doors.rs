@@ -165,6 +165,32 @@ async fn an_address_that_strangers_reach_needs_keys_and_tls() {
 }
 
 #[tokio::test]
+async fn a_door_with_tls_is_passed_by_those_who_know_its_certificate() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let config = ServerConfig { tls_cert: Some(cert.clone()), tls_key: Some(key), ..open_doors() };
+    let running = serve(config, || async { Ok(()) }).await;
+    let port = running.url.rsplit_once(':').unwrap().1;
+
+    let knows = ClientConfig { tls_ca: Some(cert), ..ClientConfig::default() };
+    let mut client =
+        EventLogClient::new(knows.client(&format!("https://localhost:{port}")).unwrap());
+    client.list_events(ask(None)).await.unwrap();
+    let mut plain = running.client.clone();
+    assert!(plain.list_events(ask(None)).await.is_err());
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other_ca = dir.path().join("other.pem");
+    std::fs::write(&other_ca, other.cert.pem()).unwrap();
+    let misled = ClientConfig { tls_ca: Some(other_ca), ..ClientConfig::default() };
+    let mut client =
+        EventLogClient::new(misled.client(&format!("https://localhost:{port}")).unwrap());
+    assert_eq!(client.list_events(ask(None)).await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
 async fn a_key_that_cannot_be_read_opens_no_door() {
     let dir = tempfile::tempdir().unwrap();
     for contents in [None, Some("no key at all")] {
