@@ -45,12 +45,23 @@ pub enum ApplyError {
 
 impl From<sqlx::Error> for ApplyError {
     fn from(error: sqlx::Error) -> Self {
-        // Classes 22, 23 and P0: the data are to blame. All else (connection, deadlock, shutdown, full disk) may pass.
-        let data = error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code)
-            .is_some_and(|code| ["22", "23", "P0"].iter().any(|class| code.starts_with(class)));
-        if data { Self::Refused(error.to_string()) } else { Self::Retry(error.to_string()) }
+        let data_are_to_blame = match &error {
+            // Cardinality, data, constraints, raised by a trigger. All else (connection, deadlock, shutdown, full disk, a table that a
+            // migration is about to make) may pass.
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                ["21", "22", "23", "P0"].iter().any(|class| code.starts_with(class))
+            }),
+            sqlx::Error::RowNotFound
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. } => true,
+            _ => false,
+        };
+        if data_are_to_blame {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Retry(error.to_string())
+        }
     }
 }
 
@@ -103,7 +114,7 @@ impl<A: Apply> Consumer<A> {
             for batch in feed.next(position).await?.chunks(*at_once) {
                 self.apply_all(batch, &mut position).await?;
             }
-            *at_once = (*at_once * 2).min(BATCH_MAX);
+            *at_once = (*at_once + *at_once / 8 + 1).min(BATCH_MAX);
             told.clear();
         }
     }
@@ -201,4 +212,19 @@ impl<A: Apply> Consumer<A> {
 /// Those whose aggregate waits behind a dead letter, and those that are free.
 fn split(events: Vec<Event>, parked: &BTreeSet<String>) -> (Vec<Event>, Vec<Event>) {
     events.into_iter().partition(|event| parked.contains(&event.subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_time_may_help_is_tried_for_ever() {
+        for refused in [sqlx::Error::RowNotFound, sqlx::Error::Decode("no UUID".into())] {
+            assert!(matches!(ApplyError::from(refused), ApplyError::Refused(_)));
+        }
+        for passing in [sqlx::Error::PoolTimedOut, sqlx::Error::WorkerCrashed] {
+            assert!(matches!(ApplyError::from(passing), ApplyError::Retry(_)));
+        }
+    }
 }

@@ -13,5 +13,6 @@ mod consumer_killed;
 mod stream_lost;
 mod restored;
 mod dead_letters;
+mod retries;
 mod requests;
 mod everything;
