@@ -12,8 +12,12 @@ create table billing.invoices (
   tax_amount numeric(14, 2) not null default 0,
   paid_amount numeric(14, 2) not null default 0,
   version integer not null default 1,
+  constraint invoices_tax_amount_check check (tax_amount between 0 and amount),
   constraint invoices_paid_amount_check check (paid_amount between 0 and amount),
-  constraint invoices_paid_at_check check ((status = 'paid') = (paid_at is not null))
+  -- One that is voided keeps what had been paid of it, and when.
+  constraint invoices_paid_at_check check (status = 'voided' or (status = 'paid') = (paid_at is not null)),
+  constraint invoices_status_paid_amount_check
+    check (status = 'voided' or (status = 'paid') = (paid_amount = amount))
 );
 create index idx_invoices_status on billing.invoices (status);
 -- Unique: one invoice an order, however often its event comes.
@@ -36,6 +40,7 @@ create table billing.payments (
   constraint payments_unallocated_check check (unallocated between 0 and amount)
 );
 
+-- What happened, for ever: when an invoice is taken back, its credit note says what became of the money.
 create table billing.payment_allocations (
   payment_id uuid not null constraint payment_allocations_payment_id_fkey references billing.payments (id),
   invoice_id uuid not null constraint payment_allocations_invoice_id_fkey references billing.invoices (id),
@@ -53,12 +58,15 @@ create table billing.credit_notes (
     constraint credit_notes_invoice_id_fkey references billing.invoices (id),
   amount numeric(14, 2) not null constraint credit_notes_amount_check check (amount > 0),
   tax_amount numeric(14, 2) not null default 0,
-  -- The part that goes to the customer's credit, as it had been paid.
+  -- The part that had been paid: the customer's credit now.
   credited numeric(14, 2) not null,
-  issued_at timestamptz not null default now()
+  issued_at timestamptz not null default now(),
+  constraint credit_notes_tax_amount_check check (tax_amount between 0 and amount),
+  -- Had nothing been paid, the invoice would have been voided.
+  constraint credit_notes_credited_check check (credited > 0 and credited <= amount)
 );
 
--- The next number of each series, taken in the transaction of the document: no number is lost, so none is missing.
+-- The next number of each series, taken in the transaction of the document: one that is undone gives its numbers back.
 create table billing.number_series (
   series varchar(8) primary key,
   next_number bigint not null

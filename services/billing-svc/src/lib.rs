@@ -1,1 +1,89 @@
+//! billing-svc sends an invoice for each order that is placed, and knows who has paid what.
+//!
+//! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`commands`] run it in one
+//! transaction, [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`consumers`] hear what became of
+//! orders.
+//!
+//! **Invariant:** an order has one invoice, whose number is taken in the invoice's own transaction: numbers have no gaps.
+//!
+//! **Invariant:** a payment = its allocations + what of it is credit; what is paid of an invoice = its allocations, and never more than
+//! its amount. Neither payments nor allocations ever change: when an invoice is taken back after money came for it, its credit note says
+//! how much of that money is the customer's credit now. A customer's credit = what payments left over + what credit notes gave back.
+//!
+//! **Invariant:** invoices are locked by (due date, id) by all who lock several, so none ever waits in a circle.
+//!
+//! **Invariant:** `domain` holds no statement, no protobuf and no clock; every statement against schema `billing` is in `store`.
 
+mod config;
+mod grpc;
+mod commands;
+mod consumers;
+mod domain;
+mod store;
+mod error;
+
+pub use commands::Sweeper;
+pub use config::Config;
+pub use domain::Calendar;
+pub use error::BillingError;
+
+use std::time::Duration;
+
+use async_nats::Client;
+use log::{Consumer, EventLogService, Log, Relay, Source};
+use proto::{
+    billing::v1::billing_service_server::BillingServiceServer,
+    log::v1::{event_log_client::EventLogClient, event_log_server::EventLogServer},
+};
+use rpc::Shutdown;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+const DEFAULT_PORT: u16 = 50053;
+
+/// Waits for what it needs, and serves until the process is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init("billing-svc", &config.telemetry)?;
+    let shutdown = rpc::on_signal()?;
+    let listener = config.server.bind(DEFAULT_PORT).await?;
+    let Some(pool) =
+        shutdown.run_until_cancelled(pg::connect(&config.postgres, store::SCHEMA)).await
+    else {
+        return Ok(());
+    };
+    let nats = log::connect(&config.nats, "billing-svc").await?;
+    serve(&config, pool?, nats, listener, shutdown).await
+}
+
+/// Serves on a listener that the caller has bound, so that a test can ask for port 0.
+pub async fn serve(
+    config: &Config,
+    pool: PgPool,
+    nats: Client,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let log = Log::new(pool.clone(), store::SCHEMA);
+    let relay = Relay::new(log.clone(), nats.clone(), config.nats.stream_max_bytes);
+    let calendar = Calendar::new(config.time_zone, config.payment_terms_days);
+    let orders = Source {
+        name: "orders",
+        nats: nats.clone(),
+        log: EventLogClient::new(config.client.client(&config.orders_url)?),
+    };
+    let fates = consumers::OrderFates { log: log.clone(), calendar };
+    let consumer = Consumer::new(log.clone(), orders, fates.clone());
+    let sweeper = Sweeper::new(log.clone(), calendar);
+    let sweep_interval = Duration::from_millis(config.sweep_interval_ms);
+    let event_log = EventLogService::new(log.clone()).with_retry("orders", fates);
+    rpc::Server::new(shutdown)
+        .needs("postgres", move || pg::is_there(pool.clone()))
+        .needs("nats", move || log::is_there(&nats))
+        .service(BillingServiceServer::new(grpc::Billing { log, calendar }))
+        .service(EventLogServer::new(event_log))
+        .background(|shutdown| relay.run(shutdown))
+        .background(|shutdown| consumer.run(shutdown))
+        .background(|shutdown| sweeper.run(sweep_interval, shutdown))
+        .serve(&config.server, listener)
+        .await
+}

@@ -1,0 +1,94 @@
+use chrono::{DateTime, Utc};
+use ids::{CustomerId, InvoiceId, OrderId};
+use log::{Cause, NewEvent};
+use money::Money;
+use proto::events::v1::InvoiceIssued;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    commands,
+    domain::{Calendar, Invoice, InvoiceStatus, Move},
+    store,
+};
+
+/// An order that wants its invoice.
+#[derive(Debug, Clone)]
+pub(crate) struct PlacedOrder {
+    pub(crate) order_id: OrderId,
+    pub(crate) customer_id: CustomerId,
+    pub(crate) total: Money,
+    pub(crate) tax: Money,
+    pub(crate) placed_at: DateTime<Utc>,
+    pub(crate) cause: Cause,
+}
+
+/// Issues an invoice for each order that has none. Three statements however many; nobody else issues meanwhile, since the caller holds
+/// the consumer's position.
+pub(crate) async fn issue_invoices(
+    tx: &mut PgConnection,
+    calendar: &Calendar,
+    orders: Vec<PlacedOrder>,
+) -> sqlx::Result<Vec<NewEvent>> {
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.order_id.0).collect();
+    let mut invoiced = store::invoices::invoiced(tx, &ids).await?;
+    let new: Vec<PlacedOrder> =
+        orders.into_iter().filter(|order| invoiced.insert(order.order_id.0)).collect();
+    let numbers = store::numbers::take(tx, "INV", new.len()).await?;
+
+    let mut invoices = Vec::with_capacity(new.len());
+    let mut news = Vec::with_capacity(new.len());
+    for (order, number) in new.into_iter().zip(numbers) {
+        let cause = order.cause.clone();
+        let invoice = invoice(order, number, calendar);
+        news.push(issued(&invoice, calendar, &cause));
+        // Nothing to wait for: it is paid as it is issued.
+        let owed = invoice.residual();
+        let settled = if owed.is_zero() { invoice.clone().after(Move::PayRest) } else { None };
+        invoices.push(match settled {
+            Some(settled) => {
+                news.push(commands::paid(&settled, &cause));
+                Invoice { paid_at: Some(settled.issued_at), ..settled }
+            }
+            None => invoice,
+        });
+    }
+    store::invoices::insert(tx, &invoices).await?;
+    Ok(news)
+}
+
+/// Dated by the order: an imported one has an old invoice.
+fn invoice(order: PlacedOrder, number: String, calendar: &Calendar) -> Invoice {
+    Invoice {
+        id: InvoiceId::generate(),
+        number,
+        order_id: order.order_id,
+        customer_id: order.customer_id,
+        amount: order.total,
+        tax_amount: order.tax,
+        paid_amount: Money::ZERO,
+        status: InvoiceStatus::Issued,
+        issued_at: order.placed_at,
+        due_date: calendar.due_date(calendar.day_of(order.placed_at)),
+        paid_at: None,
+        version: 1,
+    }
+}
+
+fn issued(invoice: &Invoice, calendar: &Calendar, cause: &Cause) -> NewEvent {
+    let data = InvoiceIssued {
+        invoice_id: invoice.id.to_string(),
+        number: invoice.number.clone(),
+        order_id: invoice.order_id.to_string(),
+        customer_id: invoice.customer_id.to_string(),
+        amount: Some(rpc::to_money(invoice.amount)),
+        tax: Some(rpc::to_money(invoice.tax_amount)),
+        issue_time: Some(invoice.issued_at.into()),
+        issue_date: rpc::to_date(calendar.day_of(invoice.issued_at)),
+        due_date: rpc::to_date(invoice.due_date),
+    };
+    NewEvent::new("invoice.issued", invoice.id, invoice.version, &data, cause)
+}

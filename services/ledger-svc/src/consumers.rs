@@ -1,0 +1,5 @@
+//! Events of other services that are booked.
+
+mod billing;
+
+pub(crate) use billing::BillingBooks;
