@@ -86,6 +86,7 @@ async fn a_service_does_not_go_on_without_its_background_work() {
         },
     )
     .await;
-    let failure = (&mut running.ended).await.unwrap().unwrap_err();
+    let ended = timeout(Duration::from_secs(10), &mut running.ended).await.unwrap();
+    let failure = ended.unwrap().unwrap_err();
     assert!(failure.to_string().contains("background work failed"), "{failure}");
 }
