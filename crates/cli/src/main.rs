@@ -1,6 +1,15 @@
 //! `bramble`: what people who run the fleet type.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a command line is for")]
 
 mod migrate;
+mod import;
+mod report;
+mod keys;
+mod token;
+mod health;
+mod duration;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -16,11 +25,28 @@ struct Cli {
 enum Command {
     /// Make roles, schemas and tables, or bring them up to date.
     Migrate(migrate::Migrate),
+    Import(import::Import),
+    Report(report::Report),
+    Keys(keys::Keys),
+    Token(token::Token),
+    Health(health::Health),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
         Command::Migrate(command) => migrate::run(command).await,
+        Command::Import(command) => return import::run(command).await,
+        Command::Report(command) => report::run(command).await,
+        Command::Keys(command) => keys::run(&command),
+        Command::Token(command) => token::run(&command),
+        Command::Health(command) => health::run(&command).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bramble: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,0 +1,117 @@
+//! `bramble report`: what the services know, as tables.
+
+mod sheet;
+mod fresh;
+mod sales;
+mod trial_balance;
+mod stock;
+mod ageing;
+
+use clap::{Args, Subcommand};
+use rpc::ClientConfig;
+use tonic::Status;
+
+use sheet::Format;
+
+/// Show sales, the books, stock, or what customers owe.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(subcommand)]
+    what: What,
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    fleet: Fleet,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Sales(sales::Sales),
+    TrialBalance(trial_balance::TrialBalance),
+    Stock(stock::Stock),
+    Ageing(ageing::Ageing),
+}
+
+/// Where the services are, and how to show oneself to them.
+#[derive(Debug, Args)]
+struct Fleet {
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_ORDERS_URL",
+        default_value = "http://127.0.0.1:50051",
+        hide = true
+    )]
+    orders_url: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_INVENTORY_URL",
+        default_value = "http://127.0.0.1:50052",
+        hide = true
+    )]
+    inventory_url: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_BILLING_URL",
+        default_value = "http://127.0.0.1:50053",
+        hide = true
+    )]
+    billing_url: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_HR_URL",
+        default_value = "http://127.0.0.1:50054",
+        hide = true
+    )]
+    hr_url: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_LEDGER_URL",
+        default_value = "http://127.0.0.1:50055",
+        hide = true
+    )]
+    ledger_url: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_ANALYTICS_URL",
+        default_value = "http://127.0.0.1:50056",
+        hide = true
+    )]
+    analytics_url: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BRAMBLE_OLAP_URL",
+        default_value = "http://127.0.0.1:50057",
+        hide = true
+    )]
+    olap_url: String,
+    #[command(flatten)]
+    client: ClientConfig,
+}
+
+pub(crate) async fn run(report: Report) -> anyhow::Result<()> {
+    let Report { what, format, fleet } = report;
+    let sheet = match what {
+        What::Sales(sales) => sales::ask(sales, &fleet).await?,
+        What::TrialBalance(trial_balance) => trial_balance::ask(trial_balance, &fleet).await?,
+        What::Stock(stock) => stock::ask(&stock, &fleet).await?,
+        What::Ageing(ageing) => ageing::ask(ageing, &fleet).await?,
+    };
+    sheet.print(format)
+}
+
+/// A refusal as a sentence for people.
+fn refusal(service: &str, status: &Status) -> anyhow::Error {
+    anyhow::anyhow!("{service}: {} ({:?})", status.message(), status.code())
+}
+
+/// The amount alone: all are in the deployment's one currency.
+fn amount(money: Option<proto::common::v1::Money>) -> String {
+    money.map(|money| money.amount).unwrap_or_default()
+}
