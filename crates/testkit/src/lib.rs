@@ -1,1 +1,10 @@
+//! What tests need: a database and a NATS of their own, real ones both, and reading refusals.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
 
+mod postgres;
+mod nats;
+mod refusal;
+
+pub use nats::TestNats;
+pub use postgres::TestDb;
+pub use refusal::{Refusal, refusal};

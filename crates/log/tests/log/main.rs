@@ -1,7 +1,6 @@
 //! The log with a real Postgres and a real NATS, and everything that can go wrong between them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by them, its helpers too")]
 
-mod infra;
 mod world;
 mod proxy;
 

@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use uuid::Uuid;
 
-use crate::infra::{TestDb, TestNats};
+use testkit::{TestDb, TestNats};
 
 pub(crate) const STREAM_MAX_BYTES: i64 = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(45);

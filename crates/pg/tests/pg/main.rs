@@ -1,8 +1,6 @@
 //! The pool's nets, each alone: no handler's task protects anything here.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, its helpers too")]
 
-#[path = "../../../log/tests/log/infra.rs"]
-mod infra;
 
 use std::{
     future::Future,
@@ -24,7 +22,7 @@ use tokio::{
     },
 };
 
-use crate::infra::TestDb;
+use testkit::TestDb;
 
 async fn pool(database: &TestDb, connections: u32) -> PgPool {
     let config = pg::PgConfig { database_url: database.url("hr_svc"), db_connections: connections };

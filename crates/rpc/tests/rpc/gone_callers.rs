@@ -15,10 +15,9 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{
-    fake::eventually,
-    infra::{TestDb, TestNats},
-};
+use testkit::{TestDb, TestNats};
+
+use crate::fake::eventually;
 
 const CALLERS: u64 = 40;
 const CALLS_EACH: u64 = 200;

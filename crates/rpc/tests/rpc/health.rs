@@ -13,10 +13,9 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{
-    fake::{eventually, open_doors, serve_with},
-    infra::{TestDb, TestNats},
-};
+use testkit::{TestDb, TestNats};
+
+use crate::fake::{eventually, open_doors, serve_with};
 
 async fn status(url: &str, service: &str) -> Option<ServingStatus> {
     let channel = Channel::from_shared(url.to_owned()).unwrap().connect().await.ok()?;

@@ -1,8 +1,6 @@
 //! What every service gets from the chassis, on real sockets; with hr-svc on a real Postgres and NATS where a service is needed.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, its helpers too")]
 
-#[path = "../../../log/tests/log/infra.rs"]
-mod infra;
 mod fake;
 
 mod doors;

@@ -14,14 +14,12 @@ use proto::{
 use rpc::Shutdown;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic::Status;
 use uuid::Uuid;
 
-use crate::{
-    infra::{TestDb, TestNats},
-    orders::FakeOrders,
-};
+use testkit::{TestDb, TestNats};
+
+use crate::orders::FakeOrders;
 
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -281,49 +279,4 @@ pub(crate) fn cancelled(order_id: &str) -> NewEvent {
 pub(crate) fn deleted(order_id: &str) -> NewEvent {
     let data = OrderDrafted { order_id: order_id.to_owned(), ..Default::default() };
     NewEvent::new("order.deleted", order_id, 2, &data, &Cause::of_call())
-}
-
-/// Code, reason, and what else a refusal says, sorted: facts as `key: value`, bad fields as `field: why`.
-#[track_caller]
-pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> Refusal {
-    let status = answer.unwrap_err();
-    let details = status.get_error_details();
-    let info = details.error_info();
-    let facts = info.iter().flat_map(|info| &info.metadata);
-    let mut facts: Vec<String> = facts.map(|(key, value)| format!("{key}: {value}")).collect();
-    facts.sort();
-    let bad = details.bad_request();
-    let bad = bad.iter().flat_map(|bad| &bad.field_violations);
-    Refusal {
-        code: status.code(),
-        reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
-        message: status.message().to_owned(),
-        facts,
-        fields: bad.map(|bad| format!("{}: {}", bad.field, bad.description)).collect(),
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) code: Code,
-    pub(crate) reason: String,
-    pub(crate) message: String,
-    pub(crate) facts: Vec<String>,
-    pub(crate) fields: Vec<String>,
-}
-
-impl Refusal {
-    #[track_caller]
-    pub(crate) fn is(&self, code: Code, reason: &str) {
-        assert_eq!((self.code, self.reason.as_str()), (code, reason), "{self:?}");
-    }
-
-    /// The names of the bad fields.
-    #[track_caller]
-    pub(crate) fn names(&self, fields: &[&str]) {
-        self.is(Code::InvalidArgument, "INVALID_REQUEST");
-        let named: Vec<&str> =
-            self.fields.iter().map(|field| field.split(": ").next().unwrap_or(field)).collect();
-        assert_eq!(named, fields, "{self:?}");
-    }
 }

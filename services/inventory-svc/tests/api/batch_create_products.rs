@@ -1,7 +1,9 @@
 use proto::inventory::v1::{BatchCreateProductsRequest, CreateProductRequest};
 use tonic::{Code, Status};
 
-use crate::app::{App, product, refusal};
+use testkit::refusal;
+
+use crate::app::{App, product};
 
 async fn create_all(app: &App, requests: Vec<CreateProductRequest>) -> Result<(i32, i32), Status> {
     let request = BatchCreateProductsRequest { requests };

@@ -2,7 +2,9 @@ use proto::inventory::v1::{BatchReceiveStockRequest, ReceiveStockRequest};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::app::{App, refusal};
+use testkit::refusal;
+
+use crate::app::App;
 
 async fn receive(app: &App, request_id: &str, goods: &[(&str, i32)]) -> Result<bool, Status> {
     let one = |(sku, quantity): &(&str, i32)| ReceiveStockRequest {

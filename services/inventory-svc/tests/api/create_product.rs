@@ -2,7 +2,9 @@ use proto::inventory::v1::{self as pb, CreateProductRequest};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::app::{App, money, product, refusal};
+use testkit::refusal;
+
+use crate::app::{App, money, product};
 
 async fn create(app: &App, request: CreateProductRequest) -> Result<pb::Product, tonic::Status> {
     let answer = app.client.clone().create_product(request).await?;

@@ -1,7 +1,9 @@
 use proto::inventory::v1::{BatchGetProductsRequest, GetProductRequest};
 use tonic::Code;
 
-use crate::app::{App, refusal};
+use testkit::refusal;
+
+use crate::app::App;
 
 #[tokio::test]
 async fn a_product_is_found_by_its_sku() {

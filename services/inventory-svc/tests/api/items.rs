@@ -1,7 +1,9 @@
 use proto::inventory::v1::{self as pb, GetItemRequest, ListItemsRequest, ReceiveStockRequest};
 use tonic::Code;
 
-use crate::app::{App, new_order, refusal};
+use testkit::refusal;
+
+use crate::app::{App, new_order};
 
 #[tokio::test]
 async fn an_item_tells_what_is_on_hand_reserved_and_available() {

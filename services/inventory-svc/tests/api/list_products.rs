@@ -1,7 +1,9 @@
 use proto::inventory::v1::{BatchCreateProductsRequest, ListProductsRequest};
 use tonic::Status;
 
-use crate::app::{App, product, refusal};
+use testkit::refusal;
+
+use crate::app::{App, product};
 
 async fn list(app: &App, request: ListProductsRequest) -> Result<(Vec<String>, String), Status> {
     let answer = app.client.clone().list_products(request).await?.into_inner();

@@ -1,7 +1,6 @@
 //! The service over gRPC: a real server on port 0, a real Postgres, a real NATS; orders-svc is played by the tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, helpers of tests too")]
 
-mod infra;
 mod app;
 mod orders;
 

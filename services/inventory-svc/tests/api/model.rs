@@ -9,7 +9,9 @@ use proptest::{
 };
 use tonic::Code;
 
-use crate::app::{App, cancelled, new_order, placed, refusal, shipped};
+use testkit::refusal;
+
+use crate::app::{App, cancelled, new_order, placed, shipped};
 
 const SKUS: [&str; 3] = ["A", "B", "C"];
 const ORDERS: usize = 6;

@@ -2,7 +2,9 @@ use log::NewEvent;
 use proto::{inventory::v1::ReservationState, log::v1::RetryDeadLettersRequest};
 use tonic::Code;
 
-use crate::app::{App, cancelled, deleted, new_order, placed, refusal, shipped};
+use testkit::refusal;
+
+use crate::app::{App, cancelled, deleted, new_order, placed, shipped};
 
 #[tokio::test]
 async fn a_placed_order_confirms_its_reservation() {

@@ -2,7 +2,9 @@ use proto::inventory::v1::{self as pb, ReceiveStockRequest};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::app::{App, refusal};
+use testkit::refusal;
+
+use crate::app::App;
 
 async fn receive(app: &App, request: ReceiveStockRequest) -> Result<pb::Item, Status> {
     Ok(app.client.clone().receive_stock(request).await?.into_inner().item.unwrap())

@@ -1,7 +1,9 @@
 use proto::inventory::v1::ReservationState;
 use tonic::Code;
 
-use crate::app::{App, new_order, placed, refusal, shipped};
+use testkit::refusal;
+
+use crate::app::{App, new_order, placed, shipped};
 
 #[tokio::test]
 async fn what_was_reserved_is_free_again() {

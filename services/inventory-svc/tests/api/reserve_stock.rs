@@ -1,7 +1,9 @@
 use proto::inventory::v1::{ReservationState, ReserveStockLine, ReserveStockRequest};
 use tonic::Code;
 
-use crate::app::{App, cancelled, new_order, placed, refusal, shipped};
+use testkit::refusal;
+
+use crate::app::{App, cancelled, new_order, placed, shipped};
 
 #[tokio::test]
 async fn all_lines_are_reserved_and_answered_with_name_and_price() {

@@ -3,7 +3,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::app::{App, new_order, placed, refusal, shipped};
+use testkit::refusal;
+
+use crate::app::{App, new_order, placed, shipped};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_units_go_to_fifty_of_two_hundred_orders() {

@@ -1,7 +1,9 @@
 use proto::{inventory::v1::ReservationState, orders::v1::OrderStatus};
 use tonic::Code;
 
-use crate::app::{App, new_order, placed, refusal};
+use testkit::refusal;
+
+use crate::app::{App, new_order, placed};
 
 /// Longer ago than the grace.
 const LONG_AGO_S: i32 = 120;

@@ -1,0 +1,134 @@
+//! What the folder of the materializations holds: olap-consumer writes it, analytics-svc reads it.
+//!
+//! `manifest.json` names the live files and how far each source was counted in them. Files never change once they are named: a new
+//! version has new names, and the files of the version before stay for a while, so that whoever has just read the manifest can still open them.
+//!
+//! **Invariant:** the manifest is replaced whole (written beside, synced, renamed, the folder synced): a reader sees the old one or the new
+//! one, and after a power cut too.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The manifest's own name in the folder.
+pub const FILE_NAME: &str = "manifest.json";
+
+/// One version of the materializations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Ascending with every flush, from 1.
+    pub version: u64,
+    pub written_at: DateTime<Utc>,
+    /// When the newest event that is counted happened.
+    pub event_time: Option<DateTime<Utc>>,
+    /// How far each source was counted, by its name, such as `orders`.
+    pub positions: BTreeMap<String, Counted>,
+    pub files: Vec<Materialized>,
+}
+
+/// How far a source was counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The event's place in its source's NATS stream; a hint.
+    pub stream_sequence: u64,
+    /// Its place in its source's log.
+    pub log_id: i64,
+    pub event_id: Uuid,
+}
+
+/// One live Parquet file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Materialized {
+    /// Such as `sales_by_hour`.
+    pub table: String,
+    /// Relative to the folder.
+    pub path: String,
+    pub row_count: u64,
+    pub size_bytes: u64,
+    /// Of the whole file, in hex.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// None when nothing was ever written.
+    pub fn read(folder: &Path) -> io::Result<Option<Self>> {
+        match fs::read(folder.join(FILE_NAME)) {
+            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes this the live version. The files that it names must be on the disk already. Gives the bytes written.
+    pub fn write(&self, folder: &Path) -> io::Result<u64> {
+        let json = serde_json::to_vec_pretty(self)?;
+        write_whole(folder, FILE_NAME, &json)?;
+        Ok(json.len() as u64)
+    }
+
+    /// The live files of a table.
+    pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Materialized> {
+        self.files.iter().filter(move |file| file.table == table)
+    }
+}
+
+/// Writes a file of the folder so that it is there whole or not at all, after a power cut too.
+pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let (target, beside) = (folder.join(name), folder.join(format!("{name}.tmp")));
+    let parent = target.parent().unwrap_or(folder).to_owned();
+    let mut file = File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, &target)?;
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(version: u64) -> Manifest {
+        let counted = Counted { stream_sequence: 7, log_id: 9, event_id: Uuid::from_u128(1) };
+        Manifest {
+            version,
+            written_at: DateTime::UNIX_EPOCH,
+            event_time: None,
+            positions: BTreeMap::from([("orders".to_owned(), counted)]),
+            files: vec![Materialized {
+                table: "sales_by_hour".to_owned(),
+                path: "sales_by_hour/1.parquet".to_owned(),
+                row_count: 1,
+                size_bytes: 2,
+                sha256: "00".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Manifest::read(folder.path()).unwrap(), None);
+        for version in [1, 2] {
+            manifest(version).write(folder.path()).unwrap();
+            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest(version)));
+        }
+        let live = manifest(2);
+        assert_eq!(live.files_of("sales_by_hour").count(), 1);
+        assert_eq!(live.files_of("ar_ageing").count(), 0);
+    }
+
+    #[test]
+    fn a_write_that_was_cut_short_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        manifest(1).write(folder.path()).unwrap();
+        fs::write(folder.path().join("manifest.json.tmp"), b"{\"versi").unwrap();
+        assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest(1)));
+    }
+}

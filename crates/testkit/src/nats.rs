@@ -1,0 +1,75 @@
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// A `nats-server` of a test's own, the one on the path; ended with it.
+pub struct TestNats {
+    child: Child,
+    port: u16,
+    store: tempfile::TempDir,
+}
+
+impl TestNats {
+    pub async fn start() -> Self {
+        let store = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let child = spawn(port, &store);
+        let nats = Self { child, port, store };
+        nats.wait().await;
+        nats
+    }
+
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again where it was.
+    pub async fn restart(&mut self) {
+        self.child = spawn(self.port, &self.store);
+        self.wait().await;
+    }
+
+    /// Kills it, and starts it with nothing.
+    pub async fn wipe(&mut self) {
+        self.kill();
+        self.store = tempfile::tempdir().unwrap();
+        self.restart().await;
+    }
+
+    async fn wait(&self) {
+        while TcpStream::connect(self.addr()).is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn spawn(port: u16, store: &tempfile::TempDir) -> Child {
+    Command::new("nats-server")
+        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
+        .arg(store.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+impl Drop for TestNats {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

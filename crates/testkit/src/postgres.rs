@@ -1,0 +1,54 @@
+use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use uuid::Uuid;
+
+/// A migrated database of a test's own on the Postgres of `BRAMBLE_ADMIN_DATABASE_URL`; dropped with it.
+pub struct TestDb {
+    admin: PgConnectOptions,
+    pub name: String,
+}
+
+impl TestDb {
+    pub async fn start() -> Self {
+        let url = std::env::var("BRAMBLE_ADMIN_DATABASE_URL").expect("run by `cargo xtask test`");
+        let admin: PgConnectOptions = url.parse().unwrap();
+        let database = Self { admin, name: format!("test_{}", Uuid::now_v7().simple()) };
+        database.admin(&format!("create database {}", database.name)).await;
+        schema::migrate(&database.url(database.admin.get_username())).await.unwrap();
+        database
+    }
+
+    pub fn url(&self, role: &str) -> String {
+        format!("postgres://{role}:{role}@{}/{}", self.address(), self.name)
+    }
+
+    /// The same with another port of this host.
+    pub fn url_at(&self, role: &str, port: u16) -> String {
+        format!("postgres://{role}:{role}@127.0.0.1:{port}/{}", self.name)
+    }
+
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.admin.get_host(), self.admin.get_port())
+    }
+
+    /// Runs a statement in another database of the same Postgres.
+    pub async fn admin(&self, sql: &str) {
+        execute(&self.admin, sql.to_owned()).await;
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        let admin = self.admin.clone();
+        let drop = format!("drop database if exists {} with (force)", self.name);
+        let in_own_runtime = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(execute(&admin, drop));
+        });
+        let _ = in_own_runtime.join();
+    }
+}
+
+async fn execute(admin: &PgConnectOptions, sql: String) {
+    let mut db = PgConnection::connect_with(admin).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut db).await.unwrap();
+}
