@@ -92,7 +92,12 @@ impl Money {
     }
 
     fn in_range(amount: Decimal) -> Result<Self, MoneyError> {
-        if amount.abs() > Self::MAX.0 { Err(MoneyError::OutOfRange) } else { Ok(Self(amount)) }
+        match amount {
+            // A decimal knows a zero with a minus sign; the books do not.
+            zero if zero.is_zero() => Ok(Self::ZERO),
+            large if large.abs() > Self::MAX.0 => Err(MoneyError::OutOfRange),
+            amount => Ok(Self(amount)),
+        }
     }
 }
 
@@ -123,6 +128,15 @@ mod tests {
         }
         assert_eq!(Money::parse("1.005"), Err(MoneyError::TooPrecise));
         assert_eq!(Money::parse("1.500"), Money::parse("1.5"));
+    }
+
+    #[test]
+    fn nothing_has_no_sign() {
+        let nothing =
+            [Money::ZERO.checked_sub(Money::ZERO), Money::parse("-0"), Money::parse("-0.00")];
+        for nothing in nothing {
+            assert_eq!(nothing.unwrap().to_string(), "0.00");
+        }
     }
 
     #[test]

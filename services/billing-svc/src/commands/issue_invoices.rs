@@ -42,15 +42,14 @@ pub(crate) async fn issue_invoices(
     let mut invoices = Vec::with_capacity(new.len());
     let mut news = Vec::with_capacity(new.len());
     for (order, number) in new.into_iter().zip(numbers) {
-        let cause = order.cause.clone();
-        let invoice = invoice(order, number, calendar);
-        news.push(issued(&invoice, calendar, &cause));
+        let invoice = invoice(&order, number, calendar);
+        news.push(issued(&invoice, calendar, &order.cause));
         // Nothing to wait for: it is paid as it is issued.
         let owed = invoice.residual();
         let settled = if owed.is_zero() { invoice.clone().after(Move::PayRest) } else { None };
         invoices.push(match settled {
             Some(settled) => {
-                news.push(commands::paid(&settled, &cause));
+                news.push(commands::paid(&settled, &order.cause));
                 Invoice { paid_at: Some(settled.issued_at), ..settled }
             }
             None => invoice,
@@ -61,7 +60,7 @@ pub(crate) async fn issue_invoices(
 }
 
 /// Dated by the order: an imported one has an old invoice.
-fn invoice(order: PlacedOrder, number: String, calendar: &Calendar) -> Invoice {
+fn invoice(order: &PlacedOrder, number: String, calendar: &Calendar) -> Invoice {
     Invoice {
         id: InvoiceId::generate(),
         number,

@@ -54,7 +54,7 @@ pub(crate) async fn take_back_invoices(
             invoice.credit_note(CreditNoteId::generate(), number, order.cancelled_at)
         });
         news.push(match &note {
-            Some(note) => credited(note, calendar, &order.cause),
+            Some(note) => credited(note, invoice, calendar, &order.cause),
             None => taken_back(invoice, calendar, order),
         });
         notes.extend(note);
@@ -76,8 +76,8 @@ fn taken_back(invoice: &Invoice, calendar: &Calendar, order: &CancelledOrder) ->
     NewEvent::new("invoice.voided", invoice.id, invoice.version, &data, &order.cause)
 }
 
-/// An event of the credit note, not of the invoice: whoever follows invoices finds theirs in it.
-fn credited(note: &CreditNote, calendar: &Calendar, cause: &Cause) -> NewEvent {
+/// An event of the invoice, whose end it is.
+fn credited(note: &CreditNote, invoice: &Invoice, calendar: &Calendar, cause: &Cause) -> NewEvent {
     let data = CreditNoteIssued {
         credit_note_id: note.id.to_string(),
         number: note.number.clone(),
@@ -88,5 +88,5 @@ fn credited(note: &CreditNote, calendar: &Calendar, cause: &Cause) -> NewEvent {
         residual: Some(rpc::to_money(note.residual())),
         issue_date: rpc::to_date(calendar.day_of(note.issued_at)),
     };
-    NewEvent::new("credit_note.issued", note.id, 1, &data, cause)
+    NewEvent::new("credit_note.issued", invoice.id, invoice.version, &data, cause)
 }

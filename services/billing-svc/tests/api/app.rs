@@ -1,0 +1,324 @@
+//! The service under test with all that it needs, and the words that the tests use.
+
+use std::time::Duration;
+
+use billing_svc::{Calendar, Config, Sweeper};
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::Parser;
+use log::{Cause, Log, NewEvent, Relay};
+use proto::{
+    billing::v1::{self as pb, billing_service_client::BillingServiceClient},
+    common::v1::Money,
+    events::v1::{OrderCancelled, OrderPlaced},
+    log::v1::event_log_client::EventLogClient,
+};
+use rpc::Shutdown;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tonic::Status;
+use uuid::Uuid;
+
+use testkit::{TestDb, TestNats};
+
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) struct App {
+    pub(crate) client: BillingServiceClient<rpc::Client>,
+    pub(crate) event_log: EventLogClient<rpc::Client>,
+    /// Sees everything.
+    pub(crate) db: PgPool,
+    pub(crate) sweeper: Sweeper,
+    /// Another of the kind.
+    pub(crate) other_sweeper: Sweeper,
+    config: Config,
+    orders_log: Log,
+    shutdown: Shutdown,
+    _database: TestDb,
+    _nats: TestNats,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        let database = TestDb::start().await;
+        let nats = TestNats::start().await;
+        let config = Config::parse_from([
+            "billing-svc",
+            "--database-url",
+            &database.url("billing_svc"),
+            "--nats-url",
+            &nats.url(),
+            // No hole is ever fetched here.
+            "--orders-url",
+            "http://127.0.0.1:9",
+            // Tests drive the sweeper themselves.
+            "--sweep-interval-ms",
+            "3600000",
+        ]);
+        let shutdown = Shutdown::new();
+        let orders_pool = PgPool::connect(&database.url("orders_svc")).await.unwrap();
+        let orders_log = Log::new(orders_pool, "orders");
+        let bus = log::connect(&config.nats, "test").await.unwrap();
+        let relay = Relay::new(orders_log.clone(), bus, 64 << 20);
+        relay.lead().await.unwrap();
+        tokio::spawn(relay.run(shutdown.clone()));
+
+        let db = PgPool::connect(&database.url("postgres")).await.unwrap();
+        let calendar = Calendar::new(config.time_zone, config.payment_terms_days);
+        let log = Log::new(pg::connect(&config.postgres, "billing").await.unwrap(), "billing");
+        let channel = serve(&config, &shutdown).await;
+        Self {
+            client: BillingServiceClient::new(channel.clone()),
+            event_log: EventLogClient::new(channel),
+            db,
+            sweeper: Sweeper::new(log.clone(), calendar),
+            other_sweeper: Sweeper::new(log, calendar),
+            config,
+            orders_log,
+            shutdown,
+            _database: database,
+            _nats: nats,
+        }
+    }
+
+    /// A second replica of the service, on the same database.
+    pub(crate) async fn start_another(&self) {
+        serve(&self.config, &self.shutdown).await;
+    }
+
+    /// Publishes orders' events, and waits until this service has applied them or put them aside.
+    pub(crate) async fn hear(&self, events: &[NewEvent]) {
+        self.publish(events).await;
+        self.catch_up().await;
+    }
+
+    pub(crate) async fn publish(&self, events: &[NewEvent]) {
+        let mut tx = self.orders_log.begin().await.unwrap();
+        self.orders_log.append(&mut tx, events).await.unwrap();
+        self.orders_log.commit(tx).await.unwrap();
+    }
+
+    pub(crate) async fn catch_up(&self) {
+        let behind = "select coalesce(max(id), 0) > (select coalesce(max(log_id), 0) from billing.consumer_positions)
+             from orders.events_log";
+        tokio::time::timeout(WAIT_MAX, async {
+            while sqlx::query_scalar(behind).fetch_one(&self.db).await.unwrap() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Has an order placed at that time, and gives its invoice.
+    pub(crate) async fn invoice(&self, customer: &str, total: &str, placed: &str) -> pb::Invoice {
+        let order = new_id();
+        self.hear(&[placed_at(&order, customer, total, "0.00", placed)]).await;
+        self.invoice_of(&order).await
+    }
+
+    pub(crate) async fn invoice_of(&self, order_id: &str) -> pb::Invoice {
+        self.find_invoice("", order_id).await.unwrap()
+    }
+
+    pub(crate) async fn find_invoice(
+        &self,
+        invoice_id: &str,
+        order_id: &str,
+    ) -> Result<pb::Invoice, Status> {
+        let request = pb::GetInvoiceRequest {
+            invoice_id: invoice_id.to_owned(),
+            order_id: order_id.to_owned(),
+        };
+        Ok(self.client.clone().get_invoice(request).await?.into_inner().invoice.unwrap())
+    }
+
+    /// What is paid now, and how it stands.
+    pub(crate) async fn state(&self, invoice: &pb::Invoice) -> (String, pb::InvoiceStatus) {
+        let invoice = self.find_invoice(&invoice.invoice_id, "").await.unwrap();
+        (invoice.residual.clone().unwrap().amount, invoice.status())
+    }
+
+    pub(crate) async fn record(
+        &self,
+        request: pb::RecordPaymentRequest,
+    ) -> Result<pb::Payment, Status> {
+        Ok(self.client.clone().record_payment(request).await?.into_inner().payment.unwrap())
+    }
+
+    /// Pays what is due first.
+    pub(crate) async fn pay(&self, customer: &str, amount: &str) -> pb::Payment {
+        self.record(payment(customer, amount)).await.unwrap()
+    }
+
+    /// Pays one invoice.
+    pub(crate) async fn pay_invoice(&self, invoice: &pb::Invoice, amount: &str) -> pb::Payment {
+        let request = pb::RecordPaymentRequest {
+            invoice_id: invoice.invoice_id.clone(),
+            ..payment(&invoice.customer_id, amount)
+        };
+        self.record(request).await.unwrap()
+    }
+
+    /// Types, versions and data of what was published of an aggregate, in order.
+    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
+        sqlx::query_as(
+            "select event_type, (payload->'version')::bigint, payload->'data' from billing.events_log
+             where payload->>'subject' = $1 order by id",
+        )
+        .bind(subject)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Types and versions only.
+    pub(crate) async fn told_of(&self, subject: &str) -> Vec<(String, i64)> {
+        let events = self.events_of(subject).await;
+        events.into_iter().map(|(event_type, version, _)| (event_type, version)).collect()
+    }
+
+    /// Data of all events of a type, in order.
+    pub(crate) async fn events(&self, event_type: &str) -> Vec<serde_json::Value> {
+        sqlx::query_scalar(
+            "select payload->'data' from billing.events_log where event_type = $1 order by id",
+        )
+        .bind(event_type)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Why events were put aside, in their order.
+    pub(crate) async fn dead_letters(&self) -> Vec<String> {
+        sqlx::query_scalar("select error from billing.dead_letters order by log_id")
+            .fetch_all(&self.db)
+            .await
+            .unwrap()
+    }
+
+    /// Today, where the business is.
+    pub(crate) async fn today(&self) -> NaiveDate {
+        sqlx::query_scalar("select (now() at time zone 'Europe/London')::date")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
+    }
+
+    /// A time so many days ago by the database's clock, as `2026-11-24T12:00:00Z`.
+    pub(crate) async fn days_ago(&self, days: i32) -> String {
+        let time: DateTime<Utc> = sqlx::query_scalar("select now() - make_interval(days => $1)")
+            .bind(days)
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+        time.to_rfc3339()
+    }
+
+    /// Panics unless every payment and every invoice is the sum of its allocations, and no number is missing.
+    pub(crate) async fn check_books(&self) {
+        let off: Vec<String> = sqlx::query_scalar(
+            "select 'payment ' || p.id from billing.payments p
+             where p.amount - p.unallocated <> (
+               select coalesce(sum(a.amount), 0) from billing.payment_allocations a where a.payment_id = p.id)
+             union all
+             select 'invoice ' || i.id from billing.invoices i
+             where i.paid_amount <> (
+               select coalesce(sum(a.amount), 0) from billing.payment_allocations a where a.invoice_id = i.id)
+             union all
+             select 'credit note ' || i.id from billing.invoices i full join billing.credit_notes n on n.invoice_id = i.id
+             where (i.status = 'voided' and i.paid_amount > 0) <> (n.id is not null) or n.credited <> i.paid_amount
+             union all
+             select 'version ' || i.id from billing.invoices i
+             where i.version <> (
+               select count(*) from billing.events_log e where e.payload->>'subject' = i.id::text)
+             union all
+             select 'numbers of ' || series from billing.number_series
+             where next_number - 1 <> case series when 'INV' then (select count(*) from billing.invoices)
+                                                  else (select count(*) from billing.credit_notes) end",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert!(off.is_empty(), "the books do not balance: {off:?}");
+    }
+}
+
+async fn serve(config: &Config, shutdown: &Shutdown) -> rpc::Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let bus = log::connect(&config.nats, "test").await.unwrap();
+    let pool = pg::connect(&config.postgres, "billing").await.unwrap();
+    let (config, told) = (config.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        billing_svc::serve(&config, pool, bus, listener, told).await.unwrap();
+    });
+    rpc::ClientConfig::default().client(&url).unwrap()
+}
+
+pub(crate) fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+pub(crate) fn money(amount: &str) -> Option<Money> {
+    Some(Money { amount: amount.to_owned(), currency_code: "GBP".to_owned() })
+}
+
+/// Money without an invoice, with a reference of its own.
+pub(crate) fn payment(customer: &str, amount: &str) -> pb::RecordPaymentRequest {
+    pb::RecordPaymentRequest {
+        customer_id: customer.to_owned(),
+        external_reference: new_id(),
+        amount: money(amount),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn placed_at(
+    order: &str,
+    customer: &str,
+    total: &str,
+    tax: &str,
+    time: &str,
+) -> NewEvent {
+    let time: DateTime<Utc> = time.parse().unwrap();
+    let data = OrderPlaced {
+        order_id: order.to_owned(),
+        customer_id: customer.to_owned(),
+        total: money(total),
+        tax: money(tax),
+        place_time: Some(time.into()),
+        lines: Vec::new(),
+    };
+    NewEvent::new("order.placed", order, 2, &data, &Cause::of_call())
+}
+
+/// An order of 10.00, placed before clocks change.
+pub(crate) fn placed(order: &str, customer: &str) -> NewEvent {
+    placed_at(order, customer, "10.00", "0.00", "2026-10-01T12:00:00Z")
+}
+
+pub(crate) fn cancelled(order: &str) -> NewEvent {
+    let time: DateTime<Utc> = "2026-10-01T12:00:00Z".parse().unwrap();
+    let data = OrderCancelled {
+        order_id: order.to_owned(),
+        place_time: Some(time.into()),
+        ..Default::default()
+    };
+    NewEvent::new("order.cancelled", order, 3, &data, &Cause::of_call())
+}
+
+/// What each allocation got, with how many there are.
+pub(crate) fn allocated(payment: &pb::Payment) -> Vec<(String, String)> {
+    let amount = |part: &pb::Allocation| part.amount.clone().unwrap().amount;
+    payment.allocations.iter().map(|part| (part.invoice_id.clone(), amount(part))).collect()
+}
+
+pub(crate) fn unallocated(payment: &pb::Payment) -> String {
+    payment.unallocated.clone().unwrap().amount
+}

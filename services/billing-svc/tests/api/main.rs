@@ -1,0 +1,15 @@
+//! The service over gRPC: a real server on port 0, a real Postgres, a real NATS; orders-svc is played by the tests.
+#![expect(clippy::unwrap_used, reason = "a test fails by it, helpers of tests too")]
+
+mod app;
+
+mod issue_invoices;
+mod gapless_numbers;
+mod take_back_invoices;
+mod get_invoice;
+mod list_invoices;
+mod record_payment;
+mod record_payment_once;
+mod record_payment_races;
+mod get_payment;
+mod sweeper;
