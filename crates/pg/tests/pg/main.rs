@@ -1,7 +1,6 @@
 //! The pool's nets, each alone: no handler's task protects anything here.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, its helpers too")]
 
-
 use std::{
     future::Future,
     pin::Pin,
