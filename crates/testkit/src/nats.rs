@@ -9,16 +9,22 @@ pub struct TestNats {
     child: Child,
     port: u16,
     store: tempfile::TempDir,
+    config: String,
 }
 
 impl TestNats {
     pub async fn start() -> Self {
+        Self::with_config("").await
+    }
+
+    /// With a text in the form of nats-server's own file.
+    pub async fn with_config(config: &str) -> Self {
         let store = tempfile::tempdir().unwrap();
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let child = spawn(port, &store);
-        let nats = Self { child, port, store };
+        let child = spawn(port, &store, config);
+        let nats = Self { child, port, store, config: config.to_owned() };
         nats.wait().await;
         nats
     }
@@ -39,7 +45,7 @@ impl TestNats {
 
     /// Starts it again where it was.
     pub async fn restart(&mut self) {
-        self.child = spawn(self.port, &self.store);
+        self.child = spawn(self.port, &self.store, &self.config);
         self.wait().await;
     }
 
@@ -57,8 +63,12 @@ impl TestNats {
     }
 }
 
-fn spawn(port: u16, store: &tempfile::TempDir) -> Child {
+fn spawn(port: u16, store: &tempfile::TempDir, config: &str) -> Child {
+    let file = store.path().join("nats.conf");
+    std::fs::write(&file, config).unwrap();
     Command::new("nats-server")
+        .arg("-c")
+        .arg(file)
         .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
         .arg(store.path())
         .stdout(Stdio::null())

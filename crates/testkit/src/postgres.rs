@@ -3,22 +3,32 @@ use uuid::Uuid;
 
 /// A migrated database of a test's own on the Postgres of `BRAMBLE_ADMIN_DATABASE_URL`; dropped with it.
 pub struct TestDb {
+    admin_url: String,
     admin: PgConnectOptions,
     pub name: String,
 }
 
 impl TestDb {
     pub async fn start() -> Self {
-        let url = std::env::var("BRAMBLE_ADMIN_DATABASE_URL").expect("run by `cargo xtask test`");
-        let admin: PgConnectOptions = url.parse().unwrap();
-        let database = Self { admin, name: format!("test_{}", Uuid::now_v7().simple()) };
+        let admin_url =
+            std::env::var("BRAMBLE_ADMIN_DATABASE_URL").expect("run by `cargo xtask test`");
+        let admin = admin_url.parse().unwrap();
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let database = Self { admin_url, admin, name };
         database.admin(&format!("create database {}", database.name)).await;
-        schema::migrate(&database.url(database.admin.get_username())).await.unwrap();
+        schema::migrate(&database.admin_url()).await.unwrap();
         database
     }
 
+    /// For a service's role.
     pub fn url(&self, role: &str) -> String {
         format!("postgres://{role}:{role}@{}/{}", self.address(), self.name)
+    }
+
+    /// For a role that sees everything.
+    pub fn admin_url(&self) -> String {
+        let server = self.admin_url.rsplit_once('/').unwrap().0;
+        format!("{server}/{}", self.name)
     }
 
     /// The same with another port of this host.

@@ -1,1 +1,54 @@
-fn main() {}
+//! `cargo xtask`: what people who work on this checkout type.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a command line is for")]
+
+mod checkout;
+mod running;
+mod up;
+mod demo;
+mod prepare;
+mod test;
+mod journey;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use stack::Interrupt;
+
+use checkout::Checkout;
+
+/// Runs and tests this checkout.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(running::Where),
+    Demo(running::Where),
+    Test(test::Test),
+    Prepare,
+    Journey(journey::Journey),
+}
+
+fn main() -> ExitCode {
+    let done = Interrupt::on_signal().map_err(Into::into).and_then(|interrupt| {
+        let checkout = Checkout::find(interrupt)?;
+        match Cli::parse().command {
+            Command::Up(place) => up::run(&checkout, &place),
+            Command::Demo(place) => demo::run(&checkout, &place),
+            Command::Test(test) => test::run(&checkout, &test),
+            Command::Prepare => prepare::run(&checkout),
+            Command::Journey(journey) => journey::run(&checkout, &journey),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

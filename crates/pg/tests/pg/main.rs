@@ -98,7 +98,7 @@ async fn write(pool: PgPool) -> sqlx::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_is_dropped_at_any_poll_leaves_no_transaction_behind() {
     let database = TestDb::start().await;
-    let admin = PgPool::connect(&database.url("postgres")).await.unwrap();
+    let admin = PgPool::connect(&database.admin_url()).await.unwrap();
     sqlx::raw_sql("create table hr.test_writes (text text); grant all on hr.test_writes to hr_svc")
         .execute(&admin)
         .await

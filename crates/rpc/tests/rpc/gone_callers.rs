@@ -104,7 +104,7 @@ impl Hr {
         tokio::spawn(async move {
             hr_svc::serve(&config, pool, bus, listener, told).await.unwrap();
         });
-        let admin = PgPool::connect(&database.url("postgres")).await.unwrap();
+        let admin = PgPool::connect(&database.admin_url()).await.unwrap();
         Self { url, admin, database, _nats: nats, shutdown }
     }
 
@@ -216,7 +216,7 @@ async fn repeat_some(
 
 /// What is answered now is committed, and not in a transaction that somebody left open.
 async fn check_later_writes(hr: &Hr) {
-    let elsewhere = PgPool::connect(&hr.database.url("postgres")).await.unwrap();
+    let elsewhere = PgPool::connect(&hr.database.admin_url()).await.unwrap();
     let writes = (0..100).map(|_| {
         let (mut client, elsewhere) = (hr.client(), elsewhere.clone());
         async move {

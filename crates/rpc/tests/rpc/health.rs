@@ -35,6 +35,7 @@ async fn nobody_is_ready_before_the_first_look() {
     for service in ["", "bramble.log.v1.EventLog"] {
         assert_eq!(status(&running.url, service).await, Some(ServingStatus::NotServing));
     }
+    assert_eq!(status(&running.url, "live").await, Some(ServingStatus::Serving), "all the same");
 }
 
 #[tokio::test]

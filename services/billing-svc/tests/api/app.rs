@@ -68,7 +68,7 @@ impl App {
         relay.lead().await.unwrap();
         tokio::spawn(relay.run(shutdown.clone()));
 
-        let db = PgPool::connect(&database.url("postgres")).await.unwrap();
+        let db = PgPool::connect(&database.admin_url()).await.unwrap();
         let calendar = Calendar::new(config.time_zone, config.payment_terms_days);
         let log = Log::new(pg::connect(&config.postgres, "billing").await.unwrap(), "billing");
         let channel = serve(&config, &shutdown).await;

@@ -81,7 +81,7 @@ impl App {
         Self {
             client: InventoryServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
-            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            db: PgPool::connect(&database.admin_url()).await.unwrap(),
             orders,
             sweeper,
             orders_log,

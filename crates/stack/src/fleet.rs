@@ -1,0 +1,271 @@
+//! The seven services as processes, on a given Postgres and NATS.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+
+use crate::{
+    Interrupt,
+    process::{Program, Stop, free_port, tied},
+};
+
+/// A service, and where it listens when that port is free.
+const SERVICES: [(&str, u16); 7] = [
+    ("orders-svc", 50051),
+    ("inventory-svc", 50052),
+    ("billing-svc", 50053),
+    ("hr-svc", 50054),
+    ("ledger-svc", 50055),
+    ("analytics-svc", 50056),
+    ("olap-consumer", 50057),
+];
+const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"];
+const READY_MAX: Duration = Duration::from_secs(60);
+
+/// Where a fleet's data are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of the binaries.
+    pub bin: PathBuf,
+    /// Logs, keys and materializations go there.
+    pub folder: PathBuf,
+    /// The database, with a role that may create roles.
+    pub admin_url: String,
+    /// Of the services' roles; None: each role's is its own name.
+    pub password: Option<String>,
+    pub nats_url: String,
+    pub ports: Ports,
+    /// More settings, for all services.
+    pub env: Vec<(String, String)>,
+}
+
+/// Which ports the services listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// The well-known ones if all of them are free, else any.
+    WellKnown,
+    Any,
+}
+
+/// Seven running services.
+#[derive(Debug)]
+pub struct Fleet {
+    settings: Settings,
+    ports: Vec<u16>,
+    programs: Vec<Program>,
+}
+
+impl Fleet {
+    /// Migrates the database, starts the services and waits until all are ready.
+    pub fn start(settings: Settings, interrupt: &Interrupt) -> anyhow::Result<Self> {
+        let ports = choose(settings.ports)?;
+        for folder in ["logs", "olap"] {
+            fs::create_dir_all(settings.folder.join(folder))?;
+        }
+        let mut fleet = Self { settings, ports, programs: Vec::new() };
+        fleet.make_keys(interrupt)?;
+        fleet.migrate(interrupt)?;
+        for (name, _) in SERVICES {
+            let program = fleet.spawn(name)?;
+            fleet.programs.push(program);
+        }
+        fleet.wait_until_ready(interrupt)?;
+        Ok(fleet)
+    }
+
+    /// The names of the services.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SERVICES.iter().map(|(name, _)| *name)
+    }
+
+    /// Where a service listens.
+    #[must_use]
+    pub fn url(&self, service: &str) -> String {
+        let port = SERVICES.iter().zip(&self.ports).find(|((name, _), _)| *name == service);
+        format!("http://127.0.0.1:{}", port.map_or(0, |(_, port)| *port))
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.settings.folder
+    }
+
+    /// The process of a service.
+    pub fn program(&mut self, service: &str) -> anyhow::Result<&mut Program> {
+        let program = self.programs.iter_mut().find(|program| program.name() == service);
+        program.with_context(|| format!("there is no {service}"))
+    }
+
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+
+    /// Fails if a service has ended by itself.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.programs.iter_mut().try_for_each(Program::check)
+    }
+
+    /// Starts a service again, stopping it first if it runs.
+    pub fn restart(&mut self, service: &str) -> anyhow::Result<()> {
+        self.program(service)?.stop()?;
+        *self.program(service)? = self.spawn(service)?;
+        Ok(())
+    }
+
+    /// Waits until every service says that it serves.
+    pub fn wait_until_ready(&mut self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        let bramble = self.bramble();
+        let urls: Vec<String> = Self::names().map(|name| self.url(name)).collect();
+        for (program, url) in self.programs.iter_mut().zip(urls) {
+            program.wait_until(READY_MAX, interrupt, || {
+                let mut ask = Command::new(&bramble);
+                ask.args(["health", "--url", &url]).stderr(Stdio::null());
+                ask.status().is_ok_and(|status| status.success())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The command line, knowing where everything is, with a token that may do all.
+    pub fn cli(&self) -> anyhow::Result<Command> {
+        let mut command = Command::new(self.bramble());
+        command.envs(self.urls()).env("BRAMBLE_TOKEN", self.token()?);
+        Ok(command)
+    }
+
+    /// A token that may do all.
+    pub fn token(&self) -> anyhow::Result<String> {
+        let key = self.settings.folder.join("keys/private.pem");
+        let mut command = Command::new(self.bramble());
+        command.args(["token", "--all", "--subject", "operator", "--key"]).arg(key);
+        let said = command.output().context("cannot run bramble")?;
+        ensure!(said.status.success(), "bramble token: {}", String::from_utf8_lossy(&said.stderr));
+        Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    }
+
+    /// Tells all services to end, waits for them, and says which did not end well.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        self.programs.iter().for_each(Program::tell);
+        let ended: Vec<_> = self.programs.iter_mut().map(Program::stop).collect();
+        self.programs.clear();
+        ended.into_iter().collect()
+    }
+
+    fn bramble(&self) -> PathBuf {
+        self.settings.bin.join("bramble")
+    }
+
+    fn make_keys(&self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        let keys = self.settings.folder.join("keys");
+        if keys.join("public.pem").exists() {
+            return Ok(());
+        }
+        let mut command = Command::new(self.bramble());
+        command.args(["keys", "--dir"]).arg(keys).stdout(Stdio::null());
+        interrupt.run(&mut command)
+    }
+
+    fn migrate(&self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        for more in [&[][..], &["--cross-schema", "apply"]] {
+            let mut command = Command::new(self.bramble());
+            command.arg("migrate").args(more);
+            command.env("BRAMBLE_ADMIN_DATABASE_URL", &self.settings.admin_url);
+            if let Some(password) = &self.settings.password {
+                for schema in SCHEMAS {
+                    let variable = format!("BRAMBLE_{}_DB_PASSWORD", schema.to_uppercase());
+                    command.env(variable, password);
+                }
+            }
+            interrupt.run(&mut command).context("the database was not migrated")?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, service: &str) -> anyhow::Result<Program> {
+        let Settings { bin, folder, nats_url, env, .. } = &self.settings;
+        let address = self.url(service).trim_start_matches("http://").to_owned();
+        let mut command = tied(bin.join(service), Stop::Term);
+        command
+            .envs(self.urls())
+            .env("BRAMBLE_GRPC_ADDR", address)
+            .env("BRAMBLE_NATS_URL", nats_url)
+            .env("BRAMBLE_OLAP_DIR", folder.join("olap"))
+            .env("BRAMBLE_AUTH_PUBLIC_KEY", folder.join("keys/public.pem"))
+            .env("BRAMBLE_OPEN", "true")
+            .envs(env.iter().map(|(name, value)| (name, value)));
+        if let Some(schema) = service.strip_suffix("-svc").filter(|name| SCHEMAS.contains(name)) {
+            command.env("DATABASE_URL", self.settings.url_of(&format!("{schema}_svc"))?);
+        }
+        let log = folder.join("logs").join(format!("{service}.log"));
+        Program::start(service, &mut command, Stop::Term, &log)
+    }
+
+    /// `BRAMBLE_ORDERS_URL` and so on.
+    fn urls(&self) -> impl Iterator<Item = (String, String)> {
+        Self::names().map(|name| {
+            let short = name.trim_end_matches("-svc").trim_end_matches("-consumer");
+            (format!("BRAMBLE_{}_URL", short.to_uppercase()), self.url(name))
+        })
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        // All are told before the first is waited for.
+        self.programs.iter().for_each(Program::tell);
+    }
+}
+
+impl Settings {
+    /// The database's address for one service's role.
+    fn url_of(&self, role: &str) -> anyhow::Result<String> {
+        let (scheme, rest) =
+            self.admin_url.split_once("://").context("the database's URL has no ://")?;
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        let password = self.password.as_deref().unwrap_or(role);
+        Ok(format!("{scheme}://{role}:{password}@{place}"))
+    }
+}
+
+fn choose(ports: Ports) -> anyhow::Result<Vec<u16>> {
+    let known: Vec<u16> = SERVICES.iter().map(|(_, port)| *port).collect();
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    if ports == Ports::WellKnown && known.iter().all(is_free) {
+        return Ok(known);
+    }
+    Ok(SERVICES.iter().map(|_| free_port()).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url_of(admin_url: &str, password: Option<&str>) -> String {
+        let settings = Settings {
+            bin: PathBuf::new(),
+            folder: PathBuf::new(),
+            admin_url: admin_url.to_owned(),
+            password: password.map(str::to_owned),
+            nats_url: String::new(),
+            ports: Ports::Any,
+            env: Vec::new(),
+        };
+        settings.url_of("hr_svc").unwrap()
+    }
+
+    #[test]
+    fn each_service_logs_in_as_itself() {
+        let shop = "postgres://hr_svc:secret@pi:5432/shop?sslmode=require";
+        assert_eq!(
+            url_of("postgres://admin:p%40@pi:5432/shop?sslmode=require", Some("secret")),
+            shop
+        );
+        assert_eq!(url_of("postgres://pi/shop", None), "postgres://hr_svc:hr_svc@pi/shop");
+    }
+}

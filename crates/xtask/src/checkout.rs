@@ -1,0 +1,111 @@
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::Context;
+use stack::{Interrupt, Parts, postgres::closed_to_postgres};
+use tempfile::TempDir;
+
+/// What a fleet is made of.
+const BINARIES: [&str; 8] = [
+    "bramble-cli",
+    "orders-svc",
+    "inventory-svc",
+    "billing-svc",
+    "hr-svc",
+    "ledger-svc",
+    "analytics-svc",
+    "olap-consumer",
+];
+
+/// The folder that all this is about.
+pub(crate) struct Checkout {
+    pub(crate) root: PathBuf,
+    pub(crate) interrupt: Interrupt,
+    /// Where cargo puts what it builds for the dev profile.
+    target: PathBuf,
+}
+
+/// How binaries are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+impl Checkout {
+    pub(crate) fn find(interrupt: Interrupt) -> anyhow::Result<Self> {
+        // Cargo tells where the package is now; what the compiler was told is where it was.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = package.ancestors().nth(2).context("no checkout around xtask")?.to_owned();
+        let exe = std::env::current_exe()?;
+        let target = exe.parent().context("no folder around xtask's binary")?.to_owned();
+        Ok(Self { root, interrupt, target })
+    }
+
+    /// All that is made here and is not source. Elsewhere only for root whose checkout is closed to others, as which Postgres must run.
+    pub(crate) fn dot_folder(&self) -> PathBuf {
+        if closed_to_postgres(&self.root.join("crates")).is_none() {
+            return self.root.join(".bramble");
+        }
+        let mut hasher = DefaultHasher::new();
+        self.root.hash(&mut hasher);
+        Path::new("/var/tmp").join(format!("bramble-{:016x}", hasher.finish()))
+    }
+
+    pub(crate) fn parts(&self) -> Parts {
+        Parts::new(&self.dot_folder().join("parts"))
+    }
+
+    /// A folder that goes with its value, and that Postgres can enter.
+    pub(crate) fn scratch(&self, what: &str) -> anyhow::Result<TempDir> {
+        let tmp = self.dot_folder().join("tmp");
+        fs::create_dir_all(&tmp)?;
+        Ok(tempfile::Builder::new().prefix(&format!("{what}-")).tempdir_in(tmp)?)
+    }
+
+    /// Runs cargo on this terminal.
+    pub(crate) fn cargo(&self, args: &[&str]) -> anyhow::Result<()> {
+        self.interrupt.run(self.command("cargo").args(args))
+    }
+
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Puts DuckDB's library where `DUCKDB_LIB_DIR` says: nothing links without it.
+    pub(crate) fn fetch_duckdb(&self) -> anyhow::Result<()> {
+        self.parts().duckdb(&self.root.join(".bramble/lib"), &self.interrupt)
+    }
+
+    /// Builds the services and `bramble`; gives the folder of the binaries.
+    pub(crate) fn build(&self, profile: Profile) -> anyhow::Result<PathBuf> {
+        self.fetch_duckdb()?;
+        let mut args = vec!["build", "--locked"];
+        args.extend(BINARIES.iter().flat_map(|package| ["-p", package]));
+        if profile == Profile::Release {
+            args.push("--release");
+        }
+        self.cargo(&args)?;
+        Ok(match profile {
+            Profile::Dev => self.target.clone(),
+            Profile::Release => self.target.with_file_name("release"),
+        })
+    }
+}
+
+/// Says what is being done, and how long it took.
+pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    eprintln!("▸ {what}");
+    let began = Instant::now();
+    let done = work().with_context(|| format!("{what}: failed"))?;
+    eprintln!("  done in {:.1} s", began.elapsed().as_secs_f32());
+    Ok(done)
+}

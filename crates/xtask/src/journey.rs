@@ -1,0 +1,206 @@
+//! Real trade into a fresh stack, compared to the penny with what must come of it, which was counted without us.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+
+use crate::{
+    checkout::{Checkout, Profile, step},
+    running::{Running, Where},
+};
+
+/// Import a folder of real trade into a fresh stack, compare everything with its `expected.json`, and measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Journey {
+    /// Holds products, customers, stock and orders as CSV, plain or gzipped, and expected.json.
+    #[arg(long, default_value = "tests/data/week")]
+    data: PathBuf,
+    /// Without optimizations, as tests run it.
+    #[arg(long)]
+    dev: bool,
+}
+
+pub(crate) fn run(checkout: &Checkout, journey: &Journey) -> anyhow::Result<()> {
+    let data = std::path::absolute(&journey.data)?;
+    let profile = if journey.dev { Profile::Dev } else { Profile::Release };
+    let bin = step("building", || checkout.build(profile))?;
+    check(checkout, bin, &data)
+}
+
+/// Fails if anything differs from what is expected.
+pub(crate) fn check(checkout: &Checkout, bin: PathBuf, data: &Path) -> anyhow::Result<()> {
+    let scratch = checkout.scratch("journey")?;
+    let running = Where::private().start_built(checkout, bin, scratch.path())?;
+    let compared = step("importing, comparing and measuring", || {
+        Comparison { checkout, running: &running, data }.run()
+    });
+    running.stop().and(compared)
+}
+
+struct Comparison<'a> {
+    checkout: &'a Checkout,
+    running: &'a Running,
+    data: &'a Path,
+}
+
+impl Comparison<'_> {
+    fn run(&self) -> anyhow::Result<()> {
+        let expected: Value = serde_json::from_slice(&fs::read(self.data.join("expected.json"))?)?;
+        let first = self.import("first")?;
+        println!(
+            "  {} orders/s, {} lines/s; orders took {} s, all of it {} s",
+            first["orders_per_second"],
+            first["lines_per_second"],
+            first["orders_seconds"],
+            first["seconds"]
+        );
+        for (said, wanted) in [
+            ("orders_accepted", "orders_accepted"),
+            ("orders_refused", "orders_rejected"),
+            ("lines_accepted", "lines_accepted"),
+            ("total_accepted", "total_accepted"),
+        ] {
+            same(said, &first[said], &expected[wanted])?;
+        }
+
+        let sales = self.report(&["sales", "--wait-for-fresh"])?;
+        let hours = sales["rows"].as_array().context("sales have rows")?;
+        let wanted = expected["hours_by_sales"].as_array().context("expected hours")?;
+        same("hours with sales", &hours.len().into(), &wanted.len().into())?;
+        for (hour, wanted) in hours.iter().zip(wanted) {
+            for column in ["hour", "order_count", "total_amount"] {
+                same("an hour's sales", &hour[column], &wanted[column])?;
+            }
+        }
+        println!("  all {} hours are equal to the penny in count and amount", hours.len());
+
+        let counted = &expected["orders_accepted"];
+        same("invoices", &self.count("select count(*) from billing.invoices")?, counted)?;
+        self.check_books()?;
+        self.none(
+            "SKUs of accepted orders with stock available",
+            "select sku from inventory.inventory_items where qty_on_hand > reserved_qty
+             and sku in (select sku from orders.order_items)",
+        )?;
+        self.none("dead letters", DEAD_LETTERS)?;
+
+        let before = self.text(NEWEST)?;
+        let second = self.import("second")?;
+        same("a second import's orders", &second["orders_accepted"], counted)?;
+        let after = self.text(NEWEST)?;
+        ensure!(before == after, "importing again made events: {before} before, {after} after");
+        println!(
+            "  importing again changes nothing (events: {})",
+            before.trim().replace('\n', ", ")
+        );
+        self.print_memory()
+    }
+
+    fn import(&self, which: &str) -> anyhow::Result<Value> {
+        let json = self.running.fleet.folder().join(format!("{which}.json"));
+        let mut import = self.running.fleet.cli()?;
+        import.arg("import").arg("--json").arg(&json);
+        for what in ["products", "customers", "stock", "orders"] {
+            let plain = self.data.join(format!("{what}.csv"));
+            let file = if plain.exists() { plain } else { plain.with_extension("csv.gz") };
+            import.arg(format!("--{what}")).arg(file);
+        }
+        import.arg("--refused-dir").arg(self.running.fleet.folder().join("refused"));
+        self.checkout.interrupt.run(&mut import)?;
+        Ok(serde_json::from_slice(&fs::read(json)?)?)
+    }
+
+    fn report(&self, args: &[&str]) -> anyhow::Result<Value> {
+        let mut report = self.running.fleet.cli()?;
+        let said = report.arg("report").args(args).args(["--format", "json"]).output()?;
+        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        Ok(serde_json::from_slice(&said.stdout)?)
+    }
+
+    /// The trial balance is 0, and debtors are the open invoices, in the books and in analytics.
+    fn check_books(&self) -> anyhow::Result<()> {
+        let off = self.text("select sum(debit) - sum(credit) from ledger.ledger_entries")?;
+        ensure!(off.trim() == "0.00", "the trial balance is {off}");
+        let debtors = self.text(
+            "select sum(debit) - sum(credit) from ledger.ledger_entries where account = '1100'",
+        )?;
+        let open = self.text(
+            "select sum(amount - paid_amount) from billing.invoices where status <> 'voided'",
+        )?;
+        ensure!(debtors == open, "1100 is {debtors}, open invoices are {open}");
+        let ageing = self.report(&["ageing", "--wait-for-fresh"])?;
+        let found = ageing.to_string().contains(&format!("\"{}\"", open.trim()));
+        ensure!(found, "ageing is {ageing}, open invoices are {open}");
+        println!(
+            "  the trial balance is 0; 1100, the open invoices and the ageing are {}",
+            open.trim()
+        );
+        Ok(())
+    }
+
+    fn print_memory(&self) -> anyhow::Result<()> {
+        let mut sum = (0, 0);
+        println!("  resident memory, MiB    now   peak");
+        for program in self.running.fleet.programs() {
+            let status = fs::read_to_string(format!("/proc/{}/status", program.pid()))?;
+            let (now, peak) = (kib(&status, "VmRSS:")?, kib(&status, "VmHWM:")?);
+            println!("    {:<16} {} {}", program.name(), mib(now), mib(peak));
+            sum = (sum.0 + now, sum.1 + peak);
+        }
+        println!("    {:<16} {} {}", "all seven", mib(sum.0), mib(sum.1));
+        Ok(())
+    }
+
+    fn none(&self, what: &str, sql: &str) -> anyhow::Result<()> {
+        let found = self.text(sql)?;
+        ensure!(found.trim().is_empty(), "{what}: {found}");
+        println!("  no {what}");
+        Ok(())
+    }
+
+    fn count(&self, sql: &str) -> anyhow::Result<Value> {
+        Ok(self.text(sql)?.trim().parse::<u64>()?.into())
+    }
+
+    /// What psql says, as the superuser.
+    fn text(&self, sql: &str) -> anyhow::Result<String> {
+        let psql = self.checkout.parts().postgres(&self.checkout.interrupt)?.join("psql");
+        let mut psql = Command::new(psql);
+        let said =
+            psql.arg(&self.running.admin_url).args(["-X", "-A", "-t", "-c", sql]).output()?;
+        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        Ok(String::from_utf8(said.stdout)?)
+    }
+}
+
+const DEAD_LETTERS: &str = "select error from orders.dead_letters
+  union all select error from inventory.dead_letters union all select error from billing.dead_letters
+  union all select error from ledger.dead_letters union all select error from hr.dead_letters";
+
+/// How far each log has come.
+const NEWEST: &str = "select 'orders ' || max(id) from orders.events_log
+  union all select 'inventory ' || max(id) from inventory.events_log
+  union all select 'billing ' || max(id) from billing.events_log
+  union all select 'ledger ' || max(id) from ledger.events_log";
+
+fn same(what: &str, found: &Value, wanted: &Value) -> anyhow::Result<()> {
+    if found != wanted {
+        bail!("{what}: {found}, but {wanted} is expected");
+    }
+    Ok(())
+}
+
+fn kib(status: &str, name: &str) -> anyhow::Result<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+fn mib(kib: u64) -> String {
+    let tenths = kib * 10 / 1024;
+    format!("{:>6}", format!("{}.{}", tenths / 10, tenths % 10))
+}

@@ -1,0 +1,64 @@
+//! All that must hold before anything lands. Cheap looks come first.
+
+use stack::{Postgres, postgres::Durability};
+
+use crate::{
+    checkout::{Checkout, Profile, step},
+    journey, prepare,
+};
+
+/// Run all checks and all tests, on a private Postgres.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Only tests whose names hold this, and no checks.
+    filter: Option<String>,
+}
+
+pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
+    let interrupt = &checkout.interrupt;
+    if test.filter.is_none() {
+        step("formatting", || checkout.cargo(&["fmt", "--check"]))?;
+    }
+    let folder = checkout.scratch("test")?;
+    let parts = checkout.parts();
+    let (postgres, path) = step("starting Postgres, fetching NATS, DuckDB and grpcurl", || {
+        checkout.fetch_duckdb()?;
+        let bin = parts.postgres(interrupt)?;
+        let path = path_with(&[parts.nats(interrupt)?, parts.grpcurl(interrupt)?])?;
+        let folder = folder.path().join("postgres");
+        Ok((Postgres::start(&bin, &folder, Durability::None, interrupt)?, path))
+    })?;
+    let url = postgres.admin_url();
+    if test.filter.is_none() {
+        step("clippy", || {
+            let lints =
+                ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            checkout.cargo(&lints)
+        })?;
+        step("statements are described", || prepare::check(checkout, &url))?;
+        step("deployment", || {
+            interrupt.run(checkout.command("python3").arg("tests/deploy/check.py"))
+        })?;
+    }
+    let bin = step("building the services", || checkout.build(Profile::Dev))?;
+    step("tests", || {
+        let mut cargo = checkout.command("cargo");
+        cargo.args(["test", "--locked", "--workspace"]).args(&test.filter);
+        cargo.env("BRAMBLE_ADMIN_DATABASE_URL", &url).env("PATH", path);
+        cargo.env("BRAMBLE_BIN", &bin);
+        interrupt.run(&mut cargo)
+    })?;
+    if test.filter.is_none() {
+        step("a week of real trade", || {
+            journey::check(checkout, bin, &checkout.root.join("tests/data/week"))
+        })?;
+    }
+    Ok(())
+}
+
+/// The path with the folders of these programs in front.
+fn path_with(programs: &[std::path::PathBuf]) -> anyhow::Result<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = programs.iter().filter_map(|program| program.parent().map(Into::into));
+    Ok(std::env::join_paths(folders.chain(std::env::split_paths(&path)))?)
+}
