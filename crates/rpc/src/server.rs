@@ -23,6 +23,9 @@ type Check = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// How long calls and background work may go on after the process was told to end.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// The name under which the health service says that the process answers, whatever it lacks: what is away does not come back by
+/// starting the service again.
+const LIVE: &str = "live";
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 const MESSAGE_STREAMS_MAX: u32 = 256;
 const HEADERS_MAX_BYTES: u32 = 16 * 1024;
@@ -105,6 +108,7 @@ impl Server {
             calls: Arc::new(Semaphore::new(config.calls_max)),
             stopping: self.shutdown.clone(),
         };
+        health.set_service_status(LIVE, ServingStatus::Serving).await;
         // Until the first look nobody knows.
         set_all(&health, &self.names, ServingStatus::NotServing).await;
         self.background.spawn(watch(health, self.names, self.checks, self.shutdown.clone()));

@@ -4,6 +4,7 @@
 mod world;
 mod proxy;
 
+mod nats_users;
 mod commits;
 mod large;
 mod relay_killed;

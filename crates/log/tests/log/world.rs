@@ -40,7 +40,7 @@ impl Drop for World {
 impl World {
     pub(crate) async fn start() -> Self {
         let db = TestDb::start().await;
-        let admin = PgPool::connect(&db.url("postgres")).await.unwrap();
+        let admin = PgPool::connect(&db.admin_url()).await.unwrap();
         sqlx::raw_sql(
             "create table orders.test_counters (id int primary key, version int not null);
              insert into orders.test_counters select id, 0 from generate_series(0, 63) id;
@@ -195,8 +195,16 @@ fn assert_same<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T]) {
 }
 
 pub(crate) async fn connect(url: &str) -> Client {
-    let config = NatsConfig { nats_url: url.to_owned(), stream_max_bytes: STREAM_MAX_BYTES };
-    log::connect(&config, "test").await.unwrap()
+    log::connect(&nats_config(url), "test").await.unwrap()
+}
+
+pub(crate) fn nats_config(url: &str) -> NatsConfig {
+    NatsConfig {
+        nats_url: url.to_owned(),
+        nats_user: None,
+        nats_password: None,
+        stream_max_bytes: STREAM_MAX_BYTES,
+    }
 }
 
 pub(crate) fn open_doors() -> ServerConfig {
