@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
+
+/// How often requests that are taken back at the same moment are claimed again.
+const TRIES_MAX: u32 = 5;
 
 /// What makes a request the same as an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,9 @@ pub async fn claim_all(
     schema: &'static str,
     requests: &[(&RequestKey, String)],
 ) -> sqlx::Result<Vec<Claim>> {
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<Uuid> = requests.iter().map(|(key, _)| key.id).collect();
     let methods: Vec<&str> = requests.iter().map(|(key, _)| key.method).collect();
     let hashes: Vec<&[u8]> = requests.iter().map(|(key, _)| key.hash.as_slice()).collect();
@@ -74,39 +80,52 @@ pub async fn claim_all(
     // In the order of the ids, so that two batches never wait for each other.
     let insert = format!(
         "insert into {schema}.requests (request_id, method, payload_hash, resource_id)
-         select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[]) order by 1
+         select id, method, hash, resource
+         from unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[]) with ordinality as r (id, method, hash, resource, place)
+         order by id, place
          on conflict (request_id) do nothing
          returning request_id"
     );
-    let new: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(insert))
-        .bind(&ids)
-        .bind(methods)
-        .bind(hashes)
-        .bind(resources)
-        .fetch_all(&mut *tx)
-        .await?;
-    if new.len() == requests.len() {
-        return Ok(vec![Claim::New; requests.len()]);
-    }
     let select = format!(
         "select request_id, method, payload_hash, resource_id from {schema}.requests where request_id = any($1)"
     );
-    let rows = sqlx::query(AssertSqlSafe(select)).bind(&ids).fetch_all(&mut *tx).await?;
-    let mut known = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        known.insert(row.try_get::<Uuid, _>("request_id")?, row);
+    let mut new: HashSet<Uuid> = HashSet::new();
+    for _ in 0..TRIES_MAX {
+        let inserted: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(insert.as_str()))
+            .bind(&ids)
+            .bind(&methods)
+            .bind(&hashes)
+            .bind(&resources)
+            .fetch_all(&mut *tx)
+            .await?;
+        new.extend(inserted);
+        if new.len() == requests.len() {
+            return Ok(vec![Claim::New; requests.len()]);
+        }
+        let rows =
+            sqlx::query(AssertSqlSafe(select.as_str())).bind(&ids).fetch_all(&mut *tx).await?;
+        let mut known = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            known.insert(row.try_get::<Uuid, _>("request_id")?, row);
+        }
+        if ids.iter().all(|id| known.contains_key(id)) {
+            return requests.iter().map(|(key, _)| verdict(key, &mut new, &known)).collect();
+        }
+        // One that was in the way was taken back between the two statements.
     }
-    let mut new: HashSet<Uuid> = new.into_iter().collect();
-    requests
-        .iter()
-        .map(|(key, _)| {
-            if new.remove(&key.id) {
-                return Ok(Claim::New);
-            }
-            let row = known.get(&key.id).ok_or(sqlx::Error::RowNotFound)?;
-            let same = row.try_get::<&str, _>("method")? == key.method
-                && row.try_get::<&[u8], _>("payload_hash")? == key.hash;
-            Ok(if same { Claim::Answered(row.try_get("resource_id")?) } else { Claim::Other })
-        })
-        .collect()
+    Err(sqlx::Error::RowNotFound)
+}
+
+fn verdict(
+    key: &RequestKey,
+    new: &mut HashSet<Uuid>,
+    known: &HashMap<Uuid, &PgRow>,
+) -> sqlx::Result<Claim> {
+    if new.remove(&key.id) {
+        return Ok(Claim::New);
+    }
+    let row = known.get(&key.id).ok_or(sqlx::Error::RowNotFound)?;
+    let same = row.try_get::<&str, _>("method")? == key.method
+        && row.try_get::<&[u8], _>("payload_hash")? == key.hash;
+    Ok(if same { Claim::Answered(row.try_get("resource_id")?) } else { Claim::Other })
 }

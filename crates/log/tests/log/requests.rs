@@ -75,3 +75,52 @@ async fn of_equal_ids_in_a_batch_the_first_is_new() {
     let again = claim(&orders, &[(key(two, "y"), "e"), (key(two, "z"), "f")]).await;
     assert_eq!(again, [Claim::Answered("b".to_owned()), Claim::Other]);
 }
+
+#[tokio::test]
+async fn of_many_equal_ids_in_a_batch_each_first_is_new() {
+    let world = World::start().await;
+    let orders = world.log("orders", 4).await;
+    let ids: Vec<Uuid> = (0..64).map(|_| Uuid::now_v7()).collect();
+    let keys: Vec<_> = ["x", "y", "z"]
+        .iter()
+        .flat_map(|text| ids.iter().map(move |id| (key(*id, text), *text)))
+        .collect();
+    let claims = claim(&orders, &keys).await;
+    let (first, others) = claims.split_at(ids.len());
+    assert!(first.iter().all(|claim| *claim == Claim::New));
+    assert!(others.iter().all(|claim| *claim == Claim::Other));
+    let again = claim(&orders, &keys[..ids.len()]).await;
+    assert!(again.iter().all(|claim| *claim == Claim::Answered("x".to_owned())));
+}
+
+/// A request that is refused after all is taken back while equal ones wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_taken_back_is_new_to_one_of_those_who_wait() {
+    let world = World::start().await;
+    let orders = world.log("orders", 8).await;
+    let key = key(Uuid::now_v7(), "one");
+    let callers: Vec<_> = (0..6)
+        .map(|_| {
+            let (orders, key) = (orders.clone(), key.clone());
+            tokio::spawn(async move {
+                for _ in 0..150 {
+                    let mut tx = orders.begin().await.unwrap();
+                    let earlier = log::answered(&mut tx, "orders", Some(&key), "a").await.unwrap();
+                    orders.commit(tx).await.unwrap();
+                    if earlier.is_none() {
+                        let taken_back =
+                            sqlx::query("delete from orders.requests where request_id = $1")
+                                .bind(key.id)
+                                .execute(orders.pool())
+                                .await
+                                .unwrap();
+                        assert_eq!(taken_back.rows_affected(), 1, "it is new to one at a time");
+                    }
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
