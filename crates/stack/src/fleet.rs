@@ -64,19 +64,46 @@ pub struct Fleet {
 impl Fleet {
     /// Migrates the database, starts the services and waits until all are ready.
     pub fn start(settings: Settings, interrupt: &Interrupt) -> anyhow::Result<Self> {
-        let ports = choose(settings.ports)?;
-        for folder in ["logs", "olap"] {
-            fs::create_dir_all(settings.folder.join(folder))?;
-        }
-        let mut fleet = Self { settings, ports, programs: Vec::new() };
-        fleet.make_keys(interrupt)?;
+        let mut fleet = Self::new(settings)?;
         fleet.migrate(interrupt)?;
-        for (name, _) in SERVICES {
-            let program = fleet.spawn(name)?;
-            fleet.programs.push(program);
-        }
+        fleet.launch(interrupt)?;
         fleet.wait_until_ready(interrupt)?;
         Ok(fleet)
+    }
+
+    /// One that does not run yet.
+    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self { ports: choose(settings.ports)?, settings, programs: Vec::new() })
+    }
+
+    /// Brings the database up to date, with the foreign keys that cross schemas, which share it here.
+    pub fn migrate(&self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        for more in [&[][..], &["--cross-schema", "apply"]] {
+            let mut command = Command::new(self.bramble());
+            command.arg("migrate").args(more);
+            command.env("BRAMBLE_ADMIN_DATABASE_URL", &self.settings.admin_url);
+            if let Some(password) = &self.settings.password {
+                for schema in SCHEMAS {
+                    let variable = format!("BRAMBLE_{}_DB_PASSWORD", schema.to_uppercase());
+                    command.env(variable, password);
+                }
+            }
+            interrupt.run(&mut command).context("the database was not migrated")?;
+        }
+        Ok(())
+    }
+
+    /// Starts all services, and does not wait for them.
+    pub fn launch(&mut self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        for folder in ["logs", "olap"] {
+            fs::create_dir_all(self.settings.folder.join(folder))?;
+        }
+        self.make_keys(interrupt)?;
+        for name in Self::names() {
+            let program = self.spawn(name)?;
+            self.programs.push(program);
+        }
+        Ok(())
     }
 
     /// The names of the services.
@@ -169,22 +196,6 @@ impl Fleet {
         let mut command = Command::new(self.bramble());
         command.args(["keys", "--dir"]).arg(keys).stdout(Stdio::null());
         interrupt.run(&mut command)
-    }
-
-    fn migrate(&self, interrupt: &Interrupt) -> anyhow::Result<()> {
-        for more in [&[][..], &["--cross-schema", "apply"]] {
-            let mut command = Command::new(self.bramble());
-            command.arg("migrate").args(more);
-            command.env("BRAMBLE_ADMIN_DATABASE_URL", &self.settings.admin_url);
-            if let Some(password) = &self.settings.password {
-                for schema in SCHEMAS {
-                    let variable = format!("BRAMBLE_{}_DB_PASSWORD", schema.to_uppercase());
-                    command.env(variable, password);
-                }
-            }
-            interrupt.run(&mut command).context("the database was not migrated")?;
-        }
-        Ok(())
     }
 
     fn spawn(&self, service: &str) -> anyhow::Result<Program> {

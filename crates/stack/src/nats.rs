@@ -2,7 +2,7 @@ use std::{
     fs,
     io::Read,
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -17,6 +17,8 @@ const START_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Nats {
     program: Program,
+    server: PathBuf,
+    folder: PathBuf,
     port: u16,
 }
 
@@ -30,12 +32,18 @@ impl Nats {
             store.display().to_string()
         );
         fs::write(&config, text)?;
-        let mut command = tied(server, Stop::Term);
-        command.arg("-c").arg(&config);
-        let log = folder.join("log");
-        let mut program = Program::start("nats-server", &mut command, Stop::Term, &log)?;
-        program.wait_until(START_MAX, interrupt, || greets(port))?;
-        Ok(Self { program, port })
+        let (server, folder) = (server.to_owned(), folder.to_owned());
+        let mut nats = Self { program: spawn(&server, &folder)?, server, folder, port };
+        nats.program.wait_until(START_MAX, interrupt, || greets(port))?;
+        Ok(nats)
+    }
+
+    /// Starts it again where it was, stopping it first if it runs.
+    pub fn restart(&mut self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        self.program.stop()?;
+        self.program = spawn(&self.server, &self.folder)?;
+        let port = self.port;
+        self.program.wait_until(START_MAX, interrupt, || greets(port))
     }
 
     #[must_use]
@@ -46,6 +54,12 @@ impl Nats {
     pub fn program(&mut self) -> &mut Program {
         &mut self.program
     }
+}
+
+fn spawn(server: &Path, folder: &Path) -> anyhow::Result<Program> {
+    let mut command = tied(server, Stop::Term);
+    command.arg("-c").arg(folder.join("nats.conf"));
+    Program::start("nats-server", &mut command, Stop::Term, &folder.join("log"))
 }
 
 /// A NATS server speaks first.

@@ -85,6 +85,28 @@ impl Checkout {
         self.parts().duckdb(&self.root.join(".bramble/lib"), &self.interrupt)
     }
 
+    /// Packages of Python's registry, pinned with their checksums: a folder for `PYTHONPATH`.
+    pub(crate) fn python_packages(&self, requirements: &str) -> anyhow::Result<PathBuf> {
+        let requirements = self.root.join(requirements);
+        let mut hasher = DefaultHasher::new();
+        fs::read(&requirements)?.hash(&mut hasher);
+        let folder = self.dot_folder().join(format!("python/{:016x}", hasher.finish()));
+        if folder.exists() {
+            return Ok(folder);
+        }
+        let beside = folder.with_extension("new");
+        if beside.exists() {
+            fs::remove_dir_all(&beside)?;
+        }
+        let mut pip = self.command("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        pip.args(["--root-user-action", "ignore", "--require-hashes", "--only-binary", ":all:"]);
+        pip.arg("--target").arg(&beside).arg("-r").arg(requirements);
+        self.interrupt.run(&mut pip).context("python3 with pip (apt-get install python3-pip)")?;
+        fs::rename(&beside, &folder)?;
+        Ok(folder)
+    }
+
     /// Builds the services and `bramble`; gives the folder of the binaries.
     pub(crate) fn build(&self, profile: Profile) -> anyhow::Result<PathBuf> {
         self.fetch_duckdb()?;

@@ -40,12 +40,15 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
             interrupt.run(checkout.command("python3").arg("tests/deploy/check.py"))
         })?;
     }
+    let python = step("fetching the Python clients' packages", || {
+        checkout.python_packages("tests/clients/requirements.txt")
+    })?;
     let bin = step("building the services", || checkout.build(Profile::Dev))?;
     step("tests", || {
         let mut cargo = checkout.command("cargo");
         cargo.args(["test", "--locked", "--workspace"]).args(&test.filter);
         cargo.env("BRAMBLE_ADMIN_DATABASE_URL", &url).env("PATH", path);
-        cargo.env("BRAMBLE_BIN", &bin);
+        cargo.env("PYTHONPATH", python).env("BRAMBLE_BIN", &bin);
         interrupt.run(&mut cargo)
     })?;
     if test.filter.is_none() {

@@ -1,0 +1,76 @@
+//! Services start in any order, wait for what they need, and end when told.
+
+use stack::{Fleet, Interrupt, Nats};
+use testkit::TestDb;
+
+use crate::world::{World, eventually, settings};
+
+#[tokio::test]
+async fn a_fleet_without_nats_waits_for_it_and_goes_on() {
+    let mut world = World::start().await;
+    world.product("TEA", "2.50", 10).await;
+    let customer = world.customer().await;
+    world.nats.program().kill().unwrap();
+
+    // Orders are taken meanwhile; their events wait in the log.
+    let order = world.order(&customer, &[("TEA", 4)]).await.unwrap();
+    let ready = eventually("unready service", async || {
+        let health = world
+            .fleet
+            .cli()
+            .unwrap()
+            .args(["health", "--url"])
+            .arg(world.fleet.url("orders-svc"))
+            .output()
+            .unwrap();
+        (!health.status.success()).then(|| String::from_utf8_lossy(&health.stderr).into_owned())
+    })
+    .await;
+    assert!(ready.contains("NOT_SERVING"), "{ready}");
+
+    world.nats.restart(&Interrupt::default()).unwrap();
+    world.fleet.wait_until_ready(&Interrupt::default()).unwrap();
+    world.invoice(&order.order_id).await;
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn services_that_come_first_say_what_they_wait_for() {
+    // A database that nobody has migrated.
+    let database = TestDb::start().await;
+    database.admin(&format!("drop database {} with (force)", database.name)).await;
+    database.admin(&format!("create database {}", database.name)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = stack::process::which("nats-server").unwrap();
+    let interrupt = Interrupt::default();
+    let nats = Nats::start(&server, &folder.path().join("nats"), &interrupt).unwrap();
+    let settings = settings(&database, nats.url(), folder.path().to_owned());
+
+    let mut fleet = Fleet::new(settings).unwrap();
+    fleet.launch(&interrupt).unwrap();
+    let log = folder.path().join("logs/ledger-svc.log");
+    eventually("word of what is waited for", async || {
+        let said = std::fs::read_to_string(&log).ok()?;
+        said.contains("waiting for the migrations of schema ledger").then_some(())
+    })
+    .await;
+    fleet.migrate(&interrupt).unwrap();
+    fleet.wait_until_ready(&interrupt).unwrap();
+    fleet.stop().unwrap();
+    drop(nats);
+}
+
+#[tokio::test]
+async fn a_fleet_that_is_told_to_stop_ends_well_and_leaves_nothing() {
+    let mut world = World::start().await;
+    let pids: Vec<u32> = world.fleet.programs().iter().map(stack::process::Program::pid).collect();
+    world.fleet.stop().unwrap();
+    for pid in pids {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists());
+    }
+    for service in Fleet::names() {
+        let log = world.folder.path().join("logs").join(format!("{service}.log"));
+        let said = std::fs::read_to_string(log).unwrap();
+        assert!(said.contains("stopped"), "{service}: {said}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The whole fleet: the real binaries on a real Postgres and NATS, used as shops, programs and operators use it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by them, its helpers too"
+)]
+
+mod world;
+
+mod sale;
+mod any_order;
+mod killed;
+mod clients;
+mod verify;
