@@ -13,3 +13,4 @@ mod any_order;
 mod killed;
 mod clients;
 mod verify;
+mod traces;

@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, future::Future, time::Duration};
 
 use sqlx::PgConnection;
 use tokio::time::{sleep, timeout};
+use tracing::Span;
 
 use crate::{Event, Feed, Log, Position, Source, dead, feed::BATCH_MAX, position};
 
@@ -183,6 +184,7 @@ impl<A: Apply> Consumer<A> {
             dead::insert(&mut tx, self.log.source, self.source.name, event, dead::PARKED).await?;
         }
         if !free.is_empty() {
+            let (free, _spans) = traced(free, self.log.source);
             self.apply.apply(&mut tx, &free).await?;
         }
         let after = Position::behind(last, position);
@@ -212,6 +214,25 @@ impl<A: Apply> Consumer<A> {
 /// Those whose aggregate waits behind a dead letter, and those that are free.
 fn split(events: Vec<Event>, parked: &BTreeSet<String>) -> (Vec<Event>, Vec<Event>) {
     events.into_iter().partition(|event| parked.contains(&event.subject))
+}
+
+/// Each event in a span of its own, which its trace goes on with and which lasts as long as it is kept.
+fn traced(events: Vec<Event>, consumer: &'static str) -> (Vec<Event>, Vec<Span>) {
+    let begin = |mut event: Event| {
+        // A trace that nobody began costs nothing.
+        let Some(traceparent) = &event.traceparent else { return (event, Span::none()) };
+        let span = tracing::info_span!(
+            "apply",
+            otel.kind = "consumer",
+            consumer,
+            event_type = event.event_type,
+            subject = event.subject
+        );
+        telemetry::continue_trace(&span, traceparent);
+        event.traceparent = telemetry::traceparent_of(&span).or(event.traceparent);
+        (event, span)
+    };
+    events.into_iter().map(begin).unzip()
 }
 
 #[cfg(test)]

@@ -78,8 +78,14 @@ impl Drop for Telemetry {
 /// The W3C `traceparent` of the current span; none when traces go nowhere.
 #[must_use]
 pub fn traceparent() -> Option<String> {
+    traceparent_of(&Span::current())
+}
+
+/// The W3C `traceparent` of a span; none when traces go nowhere.
+#[must_use]
+pub fn traceparent_of(span: &Span) -> Option<String> {
     let mut carrier = HashMap::new();
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
+    TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
     carrier.remove("traceparent")
 }
 

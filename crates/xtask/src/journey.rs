@@ -81,7 +81,6 @@ impl Comparison<'_> {
         }
         println!("  all {} hours are equal to the penny in count and amount", hours.len());
 
-        let counted = &expected["orders_accepted"];
         self.verify()?;
         let counted = &expected["orders_accepted"];
         same("invoices", &self.count("select count(*) from billing.invoices")?, counted)?;
