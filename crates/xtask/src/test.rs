@@ -18,6 +18,11 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
     let interrupt = &checkout.interrupt;
     if test.filter.is_none() {
         step("formatting", || checkout.cargo(&["fmt", "--check"]))?;
+        step("protos", || {
+            let buf = checkout.parts().buf(interrupt)?;
+            interrupt.run(checkout.command(&buf).args(["lint", "proto"]))?;
+            interrupt.run(checkout.command(&buf).args(["format", "--diff", "--exit-code", "proto"]))
+        })?;
     }
     let folder = checkout.scratch("test")?;
     let parts = checkout.parts();
