@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// Postgres adds white space.
 const EVENT_MAX_BYTES: usize = 512 << 10;
 /// What a dead letter has room for.
-const SUBJECT_MAX_BYTES: usize = 128;
+pub(crate) const SUBJECT_MAX_BYTES: usize = 128;
 
 /// Why an event happens: who asked for it, and in which trace.
 #[derive(Debug, Clone, Default)]

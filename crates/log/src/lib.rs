@@ -24,6 +24,7 @@ mod dead;
 mod serve;
 mod nats;
 mod request;
+mod error;
 
 pub use consumer::{Apply, ApplyError, Consumer};
 pub use event::{Cause, Event, NewEvent, stream_name};

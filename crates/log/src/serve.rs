@@ -7,10 +7,15 @@ use proto::log::v1 as pb;
 use sqlx::{Postgres, Transaction};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::{Apply, ApplyError, Event, Log, dead, event::with_place, position, settled};
+use crate::{
+    Apply, ApplyError, Event, Log, dead,
+    error::LogError,
+    event::{SUBJECT_MAX_BYTES, with_place},
+    position, settled,
+};
 
 const PAGE_DEFAULT: i32 = 100;
 const PAGE_MAX: i32 = 1000;
@@ -134,24 +139,27 @@ impl pb::event_log_server::EventLog for EventLogService {
         request: Request<pb::RetryDeadLettersRequest>,
     ) -> Result<Response<pb::RetryDeadLettersResponse>, Status> {
         let request = request.into_inner();
-        let Some(retry) = self.retries.get(request.source.as_str()) else {
-            let mut fields = rpc::Fields::default();
+        let mut fields = rpc::Fields::default();
+        let retry = self.retries.get(request.source.as_str());
+        if retry.is_none() {
             let known: Vec<_> = self.retries.keys().copied().collect();
             fields.bad("source", format!("is not followed here: {}", known.join(", ")));
-            return Err(fields.refuse());
-        };
+        }
+        let subject = fields.text("subject", request.subject, 1, SUBJECT_MAX_BYTES);
+        let Some(retry) = retry else { return Err(fields.refuse()) };
+        fields.done()?;
         let mut applied_count = 0;
         // One transaction each, so that those before a failure stay applied.
         loop {
             let mut tx = self.begin_instead_of_consumer(&request.source).await?;
-            let letters =
-                dead::lock_subject(&mut tx, self.log.source, &request.source, &request.subject);
+            let letters = dead::lock_subject(&mut tx, self.log.source, &request.source, &subject);
             let Some(letter) = letters.await.map_err(away)?.into_iter().next() else { break };
-            let event = Event::parse(letter.payload.as_bytes(), 0)
-                .map_err(|error| refused(letter.log_id, &error.to_string()))?;
-            retry(&mut tx, event)
-                .await
-                .map_err(|error| refused(letter.log_id, &error.to_string()))?;
+            let event = Event::parse(letter.payload.as_bytes(), 0).map_err(ApplyError::from);
+            let applied = match event {
+                Ok(event) => retry(&mut tx, event).await,
+                Err(error) => Err(error),
+            };
+            applied.map_err(|error| LogError::not_applied(letter.log_id, error))?;
             dead::delete(&mut tx, self.log.source, letter.id).await.map_err(away)?;
             self.log.commit(tx).await.map_err(away)?;
             applied_count += 1;
@@ -170,7 +178,7 @@ impl pb::event_log_server::EventLog for EventLogService {
         if dead::delete(&mut db, self.log.source, id).await.map_err(away)? {
             return Ok(Response::new(pb::DiscardDeadLetterResponse {}));
         }
-        Err(Status::not_found(format!("dead letter {id} does not exist")))
+        Err(LogError::DeadLetterNotFound(id).into())
     }
 }
 
@@ -249,12 +257,6 @@ fn to_dead_letter(row: dead::DeadLetter) -> pb::DeadLetter {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn away(error: sqlx::Error) -> Status {
-    tracing::error!(%error, "the event log cannot be read");
-    Status::new(Code::Unavailable, "the event log cannot be read now")
-}
-
-fn refused(sequence: i64, why: &str) -> Status {
-    Status::failed_precondition(format!("event {sequence} still cannot be applied: {why}"))
+    LogError::Database(error).into()
 }

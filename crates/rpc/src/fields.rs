@@ -8,7 +8,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use uuid::Uuid;
 
-use crate::{ERROR_DOMAIN, currency, struct_to_json};
+use crate::{
+    ERROR_DOMAIN, currency, from_date, struct_to_json,
+    wire::{is_common_year, is_json},
+};
 
 const METADATA_MAX_BYTES: usize = 16 * 1024;
 const EMAIL_MAX: usize = 255;
@@ -126,7 +129,7 @@ impl Fields {
         let read = u32::try_from(time.nanos)
             .ok()
             .and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos))
-            .filter(|read| (1..10_000).contains(&chrono::Datelike::year(read)));
+            .filter(is_common_year);
         if read.is_none() {
             self.bad(field, "is not a time");
         }
@@ -138,7 +141,7 @@ impl Fields {
         if text.is_empty() {
             return None;
         }
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        let date = from_date(text).ok();
         if date.is_none() {
             self.bad(field, "is not a day such as 2026-11-24");
         }
@@ -147,7 +150,11 @@ impl Fields {
 
     /// Free data of at most 16 KiB as JSON.
     pub fn metadata(&mut self, field: &str, metadata: Option<Struct>) -> Option<serde_json::Value> {
-        let json = struct_to_json(metadata?);
+        let metadata = metadata?;
+        if !is_json(&metadata) {
+            self.bad(field, "has a NUL, or a number that JSON does not have");
+        }
+        let json = struct_to_json(metadata);
         if json.to_string().len() > METADATA_MAX_BYTES {
             self.bad(field, format!("is larger than {METADATA_MAX_BYTES} bytes as JSON"));
         }

@@ -26,5 +26,6 @@ pub use fields::Fields;
 pub use page::{Page, PageToken};
 pub use server::{Server, Shutdown, on_signal};
 pub use wire::{
-    currency, json_to_struct, set_currency, struct_to_json, to_date, to_money, to_time,
+    currency, from_date, from_money, json_to_struct, set_currency, struct_to_json, to_date,
+    to_money, to_time,
 };

@@ -2,8 +2,8 @@
 
 use std::{sync::OnceLock, time::SystemTime};
 
-use anyhow::ensure;
-use chrono::{DateTime, NaiveDate, Utc};
+use anyhow::{Context, ensure};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use money::Money;
 use prost_types::{Struct, Timestamp, Value, value::Kind};
 use proto::common::v1 as pb;
@@ -35,15 +35,51 @@ pub fn to_money(amount: Money) -> pb::Money {
     pb::Money { amount: amount.to_string(), currency_code: currency().to_owned() }
 }
 
+/// An amount of 0 or more, as an event has it: it must be there, in the deployment's currency, which an empty code means.
+pub fn from_money(money: Option<&pb::Money>) -> anyhow::Result<Money> {
+    let money = money.context("an amount is missing")?;
+    let code = money.currency_code.as_str();
+    ensure!(code.is_empty() || code == currency(), "{code} is not the currency here");
+    let amount = Money::parse(&money.amount)?;
+    ensure!(!amount.is_negative(), "{amount} is negative");
+    Ok(amount)
+}
+
 #[must_use]
 pub fn to_time(time: DateTime<Utc>) -> Timestamp {
     SystemTime::from(time).into()
+}
+
+/// A day such as `2026-11-24`, of a year of four digits.
+pub fn from_date(text: &str) -> anyhow::Result<NaiveDate> {
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(is_common_year);
+    date.with_context(|| format!("{text:?} is not a day such as 2026-11-24"))
+}
+
+/// Of four digits: what Postgres and every client can read.
+pub(crate) fn is_common_year(time: &impl Datelike) -> bool {
+    (1..10_000).contains(&time.year())
 }
 
 /// As `2026-11-24`.
 #[must_use]
 pub fn to_date(date: NaiveDate) -> String {
     date.format("%Y-%m-%d").to_string()
+}
+
+/// Whether Postgres can keep it as JSON and give the same back: it knows no NUL in texts, JSON no NaN and nothing infinite.
+pub(crate) fn is_json(of: &Struct) -> bool {
+    of.fields.iter().all(|(key, value)| !key.contains('\0') && is_json_value(value))
+}
+
+fn is_json_value(value: &Value) -> bool {
+    match &value.kind {
+        None | Some(Kind::NullValue(_) | Kind::BoolValue(_)) => true,
+        Some(Kind::NumberValue(value)) => value.is_finite(),
+        Some(Kind::StringValue(value)) => !value.contains('\0'),
+        Some(Kind::ListValue(list)) => list.values.iter().all(is_json_value),
+        Some(Kind::StructValue(value)) => is_json(value),
+    }
 }
 
 /// A protobuf struct as JSON. Whole numbers stay whole.
@@ -93,4 +129,62 @@ fn from_json(value: serde_json::Value) -> Value {
         Json::Object(_) => Kind::StructValue(json_to_struct(value)),
     };
     Value { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(amount: &str, currency_code: &str) -> pb::Money {
+        pb::Money { amount: amount.to_owned(), currency_code: currency_code.to_owned() }
+    }
+
+    #[test]
+    fn an_amount_is_read_in_the_deployments_currency_whether_or_not_it_says_so() {
+        for code in ["", "GBP"] {
+            let read = from_money(Some(&amount("12.34", code))).unwrap();
+            assert_eq!(to_money(read), amount("12.34", "GBP"));
+        }
+        let refused =
+            [amount("1", "EUR"), amount("-0.01", "GBP"), amount("1.001", "GBP"), amount("", "")];
+        for bad in refused {
+            assert!(from_money(Some(&bad)).is_err(), "{bad:?}");
+        }
+        assert!(from_money(None).is_err());
+    }
+
+    #[test]
+    fn days_are_of_years_with_four_digits() {
+        for day in ["0001-01-01", "2024-02-29", "9999-12-31"] {
+            assert_eq!(to_date(from_date(day).unwrap()), day);
+        }
+        for bad in ["", "2026-02-29", "0000-12-31", "+10000-01-01", "-0001-01-01", "26-3"] {
+            assert!(from_date(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_json_or_postgres_cannot_keep_is_no_json() {
+        let of = |key: &str, kind| {
+            let fields = [(key.to_owned(), Value { kind: Some(kind) })];
+            Struct { fields: fields.into() }
+        };
+        let list = |kind| {
+            let values = vec![Value { kind: None }, Value { kind: Some(kind) }];
+            Kind::ListValue(prost_types::ListValue { values })
+        };
+        let text = |text: &str| Kind::StringValue(text.to_owned());
+        assert!(is_json(&of("a", list(Kind::StructValue(of("b", text("c")))))));
+        assert!(is_json(&of("a", list(Kind::NumberValue(f64::MAX)))));
+        let bad = [
+            of("a\0", Kind::BoolValue(true)),
+            of("a", text("\0")),
+            of("a", list(text("b\0"))),
+            of("a", list(Kind::StructValue(of("b", list(Kind::NumberValue(f64::NAN)))))),
+            of("a", Kind::NumberValue(f64::INFINITY)),
+        ];
+        for bad in bad {
+            assert!(!is_json(&bad), "{bad:?}");
+        }
+    }
 }

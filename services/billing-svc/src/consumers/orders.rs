@@ -2,11 +2,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use log::{Apply, ApplyError, Cause, Event, Log};
-use money::Money;
-use proto::{
-    common::v1 as pb,
-    events::v1::{OrderCancelled, OrderPlaced},
-};
+use proto::events::v1::{OrderCancelled, OrderPlaced};
 use sqlx::PgConnection;
 
 use crate::{
@@ -47,8 +43,8 @@ fn read_placed(event: &Event) -> Result<PlacedOrder, ApplyError> {
     let order = PlacedOrder {
         order_id: data.order_id.parse().map_err(refused)?,
         customer_id: data.customer_id.parse().map_err(refused)?,
-        total: read_money(data.total.as_ref())?,
-        tax: read_money(data.tax.as_ref())?,
+        total: rpc::from_money(data.total.as_ref()).map_err(refused)?,
+        tax: rpc::from_money(data.tax.as_ref()).map_err(refused)?,
         placed_at: DateTime::<Utc>::try_from(placed_at).map_err(refused)?,
         cause: Cause::of_event(event),
     };
@@ -69,15 +65,6 @@ fn read_cancelled(event: &Event) -> Result<Option<CancelledOrder>, ApplyError> {
         cancelled_at: event.time,
         cause: Cause::of_event(event),
     }))
-}
-
-fn read_money(money: Option<&pb::Money>) -> Result<Money, ApplyError> {
-    let money = money.ok_or_else(|| refused("an amount is missing"))?;
-    if money.currency_code != rpc::currency() {
-        return Err(refused(format!("{} is not the currency here", money.currency_code)));
-    }
-    let amount = Money::parse(&money.amount).map_err(refused)?;
-    if amount.is_negative() { Err(refused(format!("{amount} is negative"))) } else { Ok(amount) }
 }
 
 fn refused(why: impl Display) -> ApplyError {
