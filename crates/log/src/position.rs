@@ -15,7 +15,9 @@ pub struct Position {
 }
 
 impl Position {
-    pub(crate) fn behind(event: &Event, before: Self) -> Self {
+    /// Right behind an event, where `before` was the position.
+    #[must_use]
+    pub fn behind(event: &Event, before: Self) -> Self {
         // An event fetched over gRPC has no place in the stream: the one before is still a good start. Places may fall, in a new stream.
         let place = event.stream_sequence;
         Self {

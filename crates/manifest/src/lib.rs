@@ -81,13 +81,30 @@ impl Manifest {
 
 /// Writes a file of the folder so that it is there whole or not at all, after a power cut too.
 pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    place(folder, name, bytes)?;
+    sync(folder)
+}
+
+/// The same, but for sure only after [`sync`]: one serves many files.
+pub fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let (target, beside) = (folder.join(name), folder.join(format!("{name}.tmp")));
-    let parent = target.parent().unwrap_or(folder).to_owned();
-    let mut file = File::create(&beside)?;
+    let placed = write_synced(&beside, bytes).and_then(|()| fs::rename(&beside, &target));
+    if placed.is_err() {
+        // On a full disk half a file would only be in the way.
+        let _ = fs::remove_file(&beside);
+    }
+    placed
+}
+
+/// Makes names in the folder survive a power cut.
+pub fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, &target)?;
-    File::open(parent)?.sync_all()
+    file.sync_all()
 }
 
 #[cfg(test)]

@@ -1,1 +1,114 @@
+//! olap-consumer counts what the other services tell, and keeps the result as Parquet files that anybody can read.
+//!
+//! An event walks through [`consumers`], which follow the sources' logs and read it, and [`domain`], which counts it; [`materializer`] has
+//! what was counted written by [`store`], when it is time or when [`grpc`] is asked to.
+//!
+//! | table | a row is | changed by |
+//! |---|---|---|
+//! | `sales_by_hour` | a UTC hour of placing, with what was ordered then and not cancelled | orders |
+//! | `stock_snapshot` | a SKU's levels now, and since when | inventory |
+//! | `ar_ageing` | a business day: what customers owed at its end (today: now), by how late it was | billing, and the calendar |
+//! | `open_invoices` | an invoice on which something is owed | billing |
+//! | `set_aside_events` | an event that could not be counted, and why | all |
+//!
+//! **Invariant:** rows and positions are replaced together: the files stand for exactly the events up to the positions that their manifest
+//! names. A process that is killed at any instant goes on from there: nothing is lost, nothing counts twice.
+//!
+//! **Invariant:** rows follow from the sources' logs alone (and `ar_ageing` from the calendar, for days without events): counting them from the
+//! start comes to the same values. To do so, delete the folder, whether or not the service runs; what the streams no longer have is fetched
+//! from the logs. To compare first, count into another folder beside it.
+//!
+//! **Invariant:** what cannot be trusted is not gone on with. A folder that is not as it was written, or for another time zone, or a source
+//! whose log does not have what was counted, is said so in the log of the service, which is then not ready; the files stay as they are.
+//!
+//! **Invariant:** `domain` holds no clock, no file and no protobuf; the clock is read in [`run`] alone.
 
+mod config;
+mod grpc;
+mod consumers;
+mod domain;
+mod materializer;
+mod store;
+mod error;
+
+pub use config::Config;
+pub use error::OlapError;
+pub use materializer::Clock;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use async_nats::Client;
+use log::Source;
+use proto::{
+    log::v1::event_log_client::EventLogClient,
+    olap::v1::materializations_service_server::MaterializationsServiceServer,
+};
+use rpc::Shutdown;
+use tokio::net::TcpListener;
+
+use crate::{
+    consumers::{BILLING, Follower, INVENTORY, ORDERS},
+    domain::BusinessDays,
+    materializer::Materializer,
+};
+
+const DEFAULT_PORT: u16 = 50057;
+
+/// Counts and serves until the process is told to stop.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no Postgres here whose clock could be used"
+)]
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init("olap-consumer", &config.telemetry)?;
+    let shutdown = rpc::on_signal()?;
+    let listener = config.server.bind(DEFAULT_PORT).await?;
+    let nats = log::connect(&config.nats, "olap-consumer").await?;
+    serve(&config, nats, Arc::new(chrono::Utc::now), listener, shutdown).await
+}
+
+/// Serves on a listener that the caller has bound, so that a test can ask for port 0; by a clock of the caller's.
+pub async fn serve(
+    config: &Config,
+    nats: Client,
+    clock: Clock,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let sources = [
+        (ORDERS, &config.orders_url),
+        (INVENTORY, &config.inventory_url),
+        (BILLING, &config.billing_url),
+    ];
+    let follow = |(followed, url): (consumers::Followed, &String)| {
+        let log = EventLogClient::new(config.client.client(url)?);
+        anyhow::Ok(Follower::new(
+            followed,
+            Source { name: followed.source, nats: nats.clone(), log },
+        ))
+    };
+    let followers = sources.into_iter().map(follow).collect::<anyhow::Result<Vec<_>>>()?;
+    let materializer = Materializer {
+        folder: config.olap_dir.clone(),
+        calendar: BusinessDays(config.time_zone),
+        flush_interval: Duration::from_millis(config.flush_interval_ms),
+        followers: followers.clone(),
+        clock,
+    };
+    let (work, handle) = materializer.start();
+    let asked = handle.clone();
+    let mut server = rpc::Server::new(shutdown)
+        .needs("nats", move || log::is_there(&nats))
+        .needs("materializations", move || std::future::ready(asked.is_well()))
+        .service(MaterializationsServiceServer::new(grpc::Materializations { handle }))
+        .background(work);
+    for follower in followers {
+        server = server.needs(follower.followed.source, move || {
+            std::future::ready(follower.is_following.load(Ordering::Relaxed))
+        });
+    }
+    server.serve(&config.server, listener).await
+}

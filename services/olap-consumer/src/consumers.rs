@@ -1,0 +1,200 @@
+//! Follows the other services' logs: reads what their events tell, and has it counted.
+//!
+//! **Invariant:** the position moves with each event, in the same step as what the event changes; an event at or below it is skipped.
+//!
+//! An event that cannot be read, or that contradicts what came before, is set aside: logged as an error, kept as a row of
+//! `set_aside_events`, and not counted; everything else goes on. Once what it takes is deployed, a rebuild counts it.
+//! Where amounts add up ([`Followed::adds_up`]), later events of the same subject are set aside with it. When too many are, the source is
+//! followed no further, and the service is not ready.
+
+mod orders;
+mod inventory;
+mod billing;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{anyhow, ensure};
+use log::{Event, Feed, Position, Source};
+use manifest::Counted;
+use proto::log::v1::ListEventsRequest;
+use tokio::time::sleep;
+
+use crate::domain::{Books, Fact, SetAside, TooManySetAside};
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a source may take to say what it has at the position.
+const ASK_MAX: Duration = Duration::from_secs(5);
+
+/// What followers count into, and the store writes from.
+#[derive(Debug)]
+pub(crate) struct SharedBooks(Mutex<Books>);
+
+impl SharedBooks {
+    pub(crate) fn new(books: Books) -> Self {
+        Self(Mutex::new(books))
+    }
+
+    /// Fails when somebody broke off half-way: such books must not be written.
+    pub(crate) fn lock(&self) -> anyhow::Result<MutexGuard<'_, Books>> {
+        self.0.lock().map_err(|_| anyhow!("counting was broken off"))
+    }
+}
+
+/// A source, and what its events tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Followed {
+    pub(crate) source: &'static str,
+    /// None for an event that is of no interest here.
+    read: fn(&Event) -> anyhow::Result<Option<Fact>>,
+    /// An event takes away what an earlier one of the same subject has added.
+    adds_up: bool,
+}
+
+pub(crate) const ORDERS: Followed =
+    Followed { source: "orders", read: orders::read, adds_up: true };
+/// Levels are absolute.
+pub(crate) const INVENTORY: Followed =
+    Followed { source: "inventory", read: inventory::read, adds_up: false };
+/// What is owed is absolute, and an invoice that is not known is not open.
+pub(crate) const BILLING: Followed =
+    Followed { source: "billing", read: billing::read, adds_up: false };
+
+/// Follows one source.
+#[derive(Debug, Clone)]
+pub(crate) struct Follower {
+    pub(crate) followed: Followed,
+    pub(crate) source: Source,
+    /// Whether it is followed right now; for readiness.
+    pub(crate) is_following: Arc<AtomicBool>,
+}
+
+impl Follower {
+    pub(crate) fn new(followed: Followed, source: Source) -> Self {
+        Self { followed, source, is_following: Arc::default() }
+    }
+
+    /// Follows the source until it is dropped, whatever happens to NATS and the source meanwhile.
+    pub(crate) async fn run(&self, books: &SharedBooks) {
+        let mut told = String::new();
+        loop {
+            if let Err(error) = self.follow(books, &mut told).await {
+                self.is_following.store(false, Ordering::Relaxed);
+                let text = format!("{error:#}");
+                if text != told {
+                    let source = self.source.name;
+                    tracing::warn!(source, "events are not counted: {text}");
+                    told = text;
+                }
+            }
+            sleep(RETRY_AFTER).await;
+        }
+    }
+
+    async fn follow(&self, books: &SharedBooks, told: &mut String) -> anyhow::Result<()> {
+        let source = self.source.name;
+        let mut position = to_position(books.lock()?.position(source));
+        self.check_known(position).await?;
+        let mut feed = Feed::open(&self.source, position).await?;
+        self.is_following.store(true, Ordering::Relaxed);
+        loop {
+            let events = feed.next(position).await?;
+            let mut books = books.lock()?;
+            fold(&mut books, self.followed, &events)?;
+            position = to_position(books.position(source));
+            told.clear();
+        }
+    }
+
+    /// Fails when the source's log does not have the event that was counted last. A source that cannot be asked may be followed all the
+    /// same: the feed checks what it can, too.
+    async fn check_known(&self, position: Position) -> anyhow::Result<()> {
+        let Some(before) = position.log_id.checked_sub(1).filter(|before| *before >= 0) else {
+            return Ok(());
+        };
+        let mut request = tonic::Request::new(ListEventsRequest {
+            after_sequence: before,
+            page_size: 1,
+            event_type: String::new(),
+        });
+        request.set_timeout(ASK_MAX);
+        let source = self.source.name;
+        let page = match self.source.log.clone().list_events(request).await {
+            Ok(page) => page.into_inner(),
+            Err(status) => {
+                tracing::info!(source, "its log cannot be asked now: {}", status.message());
+                return Ok(());
+            }
+        };
+        let known = page.events.first().is_some_and(|event| {
+            let id = Event::parse(event.cloud_event.as_bytes(), 0).map(|event| event.id);
+            event.sequence == position.log_id && id.is_ok_and(|id| id == position.event_id)
+        });
+        ensure!(
+            known,
+            "the log of {source} does not have event {} at {}, which is counted in the materializations: it was restored to an \
+             earlier time, or is another one's; to count what it has now, delete the folder of the materializations",
+            position.event_id,
+            position.log_id
+        );
+        Ok(())
+    }
+}
+
+/// Counts events in their order.
+pub(crate) fn fold(
+    books: &mut Books,
+    followed: Followed,
+    events: &[Event],
+) -> Result<(), TooManySetAside> {
+    for event in events {
+        let position = books.position(followed.source);
+        if event.sequence <= position.log_id {
+            continue;
+        }
+        if let Err(reason) = count(books, followed, event) {
+            tracing::error!(
+                source = followed.source,
+                event_type = event.event_type,
+                subject = event.subject,
+                sequence = event.sequence,
+                "not counted but set aside: {reason}"
+            );
+            let aside = SetAside {
+                event_id: event.id,
+                event_type: event.event_type.clone(),
+                subject: event.subject.clone(),
+                event_time: event.time,
+                reason,
+            };
+            books.set_aside(followed.source, event.sequence, aside)?;
+        }
+        let behind = to_counted(Position::behind(event, to_position(position)));
+        books.move_to(followed.source, behind, event.time);
+    }
+    Ok(())
+}
+
+fn count(books: &mut Books, followed: Followed, event: &Event) -> Result<(), String> {
+    let read = (followed.read)(event).map_err(|error| format!("{error:#}"))?;
+    let Some(fact) = read else { return Ok(()) };
+    if followed.adds_up && books.is_set_aside(followed.source, &event.subject) {
+        return Err("an earlier event of the same subject is set aside".to_owned());
+    }
+    books.apply(fact, event.time).map_err(|unsound| unsound.to_string())
+}
+
+fn to_position(counted: Counted) -> Position {
+    let Counted { stream_sequence, log_id, event_id } = counted;
+    Position { stream_sequence, log_id, event_id }
+}
+
+fn to_counted(position: Position) -> Counted {
+    let Position { stream_sequence, log_id, event_id } = position;
+    Counted { stream_sequence, log_id, event_id }
+}

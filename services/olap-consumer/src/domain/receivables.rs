@@ -1,0 +1,197 @@
+//! What customers owe, invoice by invoice, and how late it was at the end of each business day.
+//!
+//! A day is *closed* by the first event of a later day: its row never changes again. The log's order and times alone decide that, never
+//! when an event arrived here, so that a rebuild comes to the same rows. An event whose time is of a day that is closed already (its
+//! transaction began before midnight and was logged behind one that began after; or the clock of its database was set back) counts into
+//! the day that is open.
+//!
+//! The days from the open one up to today follow from what is open and the calendar alone: [`Receivables::age`] writes their rows anew,
+//! also when no event comes. An event that arrives after midnight, but was logged before any event of the new day, so still counts into its
+//! own day, and the rows behind it are put right.
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use ids::{CustomerId, InvoiceId};
+
+use super::{Amount, BusinessDays, Table, Unsound};
+
+/// Days that one event may close, or no event come: a hundred years. A clock that is further off is broken.
+const DAYS_MAX: i64 = 36_525;
+
+/// An invoice on which something is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenInvoice {
+    pub(crate) customer_id: CustomerId,
+    /// The last day to pay.
+    pub(crate) due_date: NaiveDate,
+    pub(crate) residual: Amount,
+}
+
+/// What is owed on one business day, by how many days late it is then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ageing {
+    /// Within its business day: the last microsecond of a day that is over, the newest event of the open one, the start of today when
+    /// nothing has happened yet.
+    pub(crate) as_of: DateTime<Utc>,
+    /// Not due, or due that day.
+    pub(crate) current: Amount,
+    /// 1 to 30.
+    pub(crate) to_30: Amount,
+    /// 31 to 60.
+    pub(crate) to_60: Amount,
+    /// 61 to 90.
+    pub(crate) to_90: Amount,
+    /// 91 or more.
+    pub(crate) over_90: Amount,
+}
+
+/// What customers owe.
+#[derive(Debug, Clone)]
+pub(crate) struct Receivables {
+    calendar: BusinessDays,
+    pub(crate) invoices: Table<InvoiceId, OpenInvoice>,
+    pub(crate) days: Table<NaiveDate, Ageing>,
+    /// The time of the newest event: its day is the open one.
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// The sum of all residuals.
+    owed: Amount,
+}
+
+impl Receivables {
+    pub(crate) fn new(
+        calendar: BusinessDays,
+        invoices: Table<InvoiceId, OpenInvoice>,
+        days: Table<NaiveDate, Ageing>,
+        until: Option<DateTime<Utc>>,
+    ) -> Self {
+        let mut owed = Amount::ZERO;
+        invoices.rows().values().for_each(|invoice| owed.add(invoice.residual));
+        Self { calendar, invoices, days, until, owed }
+    }
+
+    /// A free invoice is never open.
+    pub(crate) fn issue(
+        &mut self,
+        id: InvoiceId,
+        invoice: OpenInvoice,
+        time: DateTime<Utc>,
+    ) -> Result<(), Unsound> {
+        if self.invoices.get(&id).is_some() {
+            return Err(Unsound::IssuedTwice(id));
+        }
+        let owed = self.owed.plus(invoice.residual)?;
+        self.turn(time)?;
+        if invoice.residual > Amount::ZERO {
+            self.invoices.set(id, invoice);
+            self.owed = owed;
+        }
+        Ok(())
+    }
+
+    /// What is left of each invoice that a payment paid a part of. All of them or none.
+    pub(crate) fn pay(
+        &mut self,
+        left: Vec<(InvoiceId, Amount)>,
+        time: DateTime<Utc>,
+    ) -> Result<(), Unsound> {
+        let paid = left.into_iter().map(|(id, residual)| match self.invoices.get(&id) {
+            Some(invoice) if (Amount::ZERO..=invoice.residual).contains(&residual) => {
+                Ok((id, OpenInvoice { residual, ..*invoice }))
+            }
+            Some(_) => Err(Unsound::OwedMore(id)),
+            None => Err(Unsound::NotOpen(id)),
+        });
+        let paid = paid.collect::<Result<Vec<_>, _>>()?;
+        self.turn(time)?;
+        for (id, invoice) in paid {
+            self.forget(id);
+            if invoice.residual > Amount::ZERO {
+                self.invoices.set(id, invoice);
+                self.owed.add(invoice.residual);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is owed any more: paid, voided or credited. One that was never open stays so.
+    pub(crate) fn close(&mut self, id: InvoiceId, time: DateTime<Utc>) -> Result<(), Unsound> {
+        self.turn(time)?;
+        self.forget(id);
+        Ok(())
+    }
+
+    /// Brings the rows of all days that are not closed up to date.
+    pub(crate) fn age(&mut self, today: NaiveDate) {
+        let Some(until) = self.until else { return };
+        let open = self.calendar.day_of(until);
+        let last = today.clamp(open, open + Days::new(DAYS_MAX.unsigned_abs()));
+        // Today was another day for a while: the clock of this machine was set back.
+        let ahead: Vec<_> = self.days.rows().range(last..).map(|(day, _)| *day).collect();
+        for day in ahead.into_iter().filter(|day| *day > last) {
+            self.days.remove(&day);
+        }
+        self.age_to(open, last);
+        let as_of = if last == open { until } else { self.calendar.start_of(last) };
+        self.days.set(last, self.ageing(last, as_of));
+    }
+
+    /// Closes the days before the one of an event.
+    fn turn(&mut self, time: DateTime<Utc>) -> Result<(), Unsound> {
+        let Some(until) = self.until else {
+            self.until = Some(time);
+            return Ok(());
+        };
+        let (open, day) = (self.calendar.day_of(until), self.calendar.day_of(time));
+        if (day - open).num_days() > DAYS_MAX {
+            return Err(Unsound::FarOff(time));
+        }
+        self.age_to(open, day);
+        self.until = Some(until.max(time));
+        Ok(())
+    }
+
+    /// The rows from one day up to, not including, another, as they are at the end of each.
+    fn age_to(&mut self, from: NaiveDate, to: NaiveDate) {
+        for day in from.iter_days().take_while(|day| *day < to) {
+            self.days.set(day, self.ageing(day, self.calendar.end_of(day)));
+        }
+    }
+
+    fn ageing(&self, day: NaiveDate, as_of: DateTime<Utc>) -> Ageing {
+        let nothing = Amount::ZERO;
+        let mut ageing = Ageing {
+            as_of,
+            current: nothing,
+            to_30: nothing,
+            to_60: nothing,
+            to_90: nothing,
+            over_90: nothing,
+        };
+        for invoice in self.invoices.rows().values() {
+            let bucket = match (day - invoice.due_date).num_days() {
+                ..=0 => &mut ageing.current,
+                1..=30 => &mut ageing.to_30,
+                31..=60 => &mut ageing.to_60,
+                61..=90 => &mut ageing.to_90,
+                91.. => &mut ageing.over_90,
+            };
+            bucket.add(invoice.residual);
+        }
+        ageing
+    }
+
+    fn forget(&mut self, id: InvoiceId) {
+        if let Some(invoice) = self.invoices.remove(&id) {
+            self.owed.take(invoice.residual);
+        }
+    }
+}
+
+impl Ageing {
+    pub(crate) fn total(&self) -> Amount {
+        let mut total = Amount::ZERO;
+        for bucket in [self.current, self.to_30, self.to_60, self.to_90, self.over_90] {
+            total.add(bucket);
+        }
+        total
+    }
+}

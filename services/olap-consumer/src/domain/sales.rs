@@ -1,0 +1,55 @@
+use chrono::{DateTime, Utc};
+
+use super::{Amount, Table, Unsound};
+
+/// What was ordered in one hour and not cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct HourOfSales {
+    pub(crate) total: Amount,
+    pub(crate) order_count: i32,
+}
+
+/// Sales by the UTC hour in which an order was placed. An hour without orders has no row.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sales {
+    pub(crate) hours: Table<DateTime<Utc>, HourOfSales>,
+}
+
+impl Sales {
+    pub(crate) fn place(&mut self, placed_at: DateTime<Utc>, total: Amount) -> Result<(), Unsound> {
+        let hour = hour_of(placed_at);
+        let before = self.hours.get(&hour).copied().unwrap_or_default();
+        let order_count = before.order_count.checked_add(1).ok_or(Unsound::TooMuch)?;
+        self.hours.set(hour, HourOfSales { total: before.total.plus(total)?, order_count });
+        Ok(())
+    }
+
+    /// Takes an order out of its own hour again.
+    pub(crate) fn cancel(
+        &mut self,
+        placed_at: DateTime<Utc>,
+        total: Amount,
+    ) -> Result<(), Unsound> {
+        let hour = hour_of(placed_at);
+        let before = self.hours.get(&hour).copied().unwrap_or_default();
+        let left =
+            HourOfSales { total: before.total.minus(total)?, order_count: before.order_count - 1 };
+        match left.order_count {
+            _ if left.total.is_negative() => Err(Unsound::NotSold(hour)),
+            1.. => {
+                self.hours.set(hour, left);
+                Ok(())
+            }
+            0 if left.total == Amount::ZERO => {
+                self.hours.remove(&hour);
+                Ok(())
+            }
+            _ => Err(Unsound::NotSold(hour)),
+        }
+    }
+}
+
+fn hour_of(time: DateTime<Utc>) -> DateTime<Utc> {
+    let start = time.timestamp().div_euclid(3600) * 3600;
+    DateTime::from_timestamp(start, 0).unwrap_or(time)
+}

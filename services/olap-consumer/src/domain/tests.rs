@@ -1,0 +1,403 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Days, NaiveDate, TimeDelta};
+use ids::CustomerId;
+use proptest::prelude::*;
+
+use super::*;
+
+const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn amount(text: &str) -> Amount {
+    money::Money::parse(text).unwrap().into()
+}
+
+fn invoice(due_date: NaiveDate, residual: Amount) -> OpenInvoice {
+    OpenInvoice { customer_id: CustomerId(Uuid::nil()), due_date, residual }
+}
+
+fn id(number: u128) -> InvoiceId {
+    InvoiceId(Uuid::from_u128(number))
+}
+
+/// Buckets in the order of lateness, and their total.
+fn buckets(ageing: &Ageing) -> [Amount; 6] {
+    let Ageing { current, to_30, to_60, to_90, over_90, .. } = *ageing;
+    [current, to_30, to_60, to_90, over_90, ageing.total()]
+}
+
+fn amounts(of: [&str; 6]) -> [Amount; 6] {
+    of.map(amount)
+}
+
+#[test]
+fn an_order_counts_in_the_utc_hour_of_placing_until_it_is_cancelled() {
+    let mut sales = Sales::default();
+    sales.place(time("2026-11-25T09:59:59.999999Z"), amount("10.00")).unwrap();
+    sales.place(time("2026-11-25T10:00:00Z"), amount("0.10")).unwrap();
+    sales.place(time("2026-11-25T11:59:59+01:00"), amount("0.20")).unwrap();
+    let hours: Vec<_> = sales.hours.rows().iter().map(|(hour, row)| (*hour, *row)).collect();
+    let nine =
+        (time("2026-11-25T09:00:00Z"), HourOfSales { total: amount("10.00"), order_count: 1 });
+    let ten = (time("2026-11-25T10:00:00Z"), HourOfSales { total: amount("0.30"), order_count: 2 });
+    assert_eq!(hours, [nine, ten]);
+
+    sales.cancel(time("2026-11-25T10:30:00Z"), amount("0.20")).unwrap();
+    assert_eq!(sales.hours.get(&ten.0).unwrap().total, amount("0.10"));
+    sales.cancel(time("2026-11-25T10:00:00Z"), amount("0.10")).unwrap();
+    assert_eq!(sales.hours.get(&ten.0), None, "an hour without orders has no row");
+    assert_eq!(sales.hours.get(&nine.0), Some(&nine.1));
+}
+
+#[test]
+fn hours_before_1970_begin_on_the_hour_too() {
+    let mut sales = Sales::default();
+    sales.place(time("1969-12-31T23:30:00Z"), amount("1.00")).unwrap();
+    assert!(sales.hours.get(&time("1969-12-31T23:00:00Z")).is_some());
+}
+
+#[test]
+fn what_was_not_sold_is_not_taken_away() {
+    let mut sales = Sales::default();
+    let hour = time("2026-11-25T09:00:00Z");
+    assert_eq!(sales.cancel(hour, amount("1.00")), Err(Unsound::NotSold(hour)));
+    assert_eq!(sales.cancel(hour, amount("0.00")), Err(Unsound::NotSold(hour)));
+    sales.place(hour, amount("1.00")).unwrap();
+    assert_eq!(sales.cancel(hour, amount("0.99")), Err(Unsound::NotSold(hour)));
+    assert_eq!(sales.cancel(hour, amount("1.01")), Err(Unsound::NotSold(hour)));
+    sales.place(hour, amount("1.00")).unwrap();
+    assert_eq!(sales.cancel(hour, amount("2.01")), Err(Unsound::NotSold(hour)));
+    let row = HourOfSales { total: amount("2.00"), order_count: 2 };
+    assert_eq!(sales.hours.get(&hour), Some(&row));
+}
+
+#[test]
+fn sums_stay_within_their_column() {
+    let mut sales = Sales::default();
+    let hour = time("2026-11-25T09:00:00Z");
+    let largest = amount("999999999999.99");
+    for _ in 0..10_000 {
+        sales.place(hour, largest).unwrap();
+    }
+    assert_eq!(sales.place(hour, largest), Err(Unsound::TooMuch));
+    assert_eq!(sales.hours.get(&hour).unwrap().order_count, 10_000);
+}
+
+#[test]
+fn a_product_has_a_level_from_the_start_and_each_event_sets_it() {
+    let mut books = Books::new(LONDON);
+    let (early, late) = (time("2026-11-25T09:00:00Z"), time("2026-11-25T10:00:00Z"));
+    let created = Fact::ProductCreated { sku: "nut".to_owned() };
+    books.apply(created.clone(), early).unwrap();
+    let level = |books: &Books| *books.stock.levels.get(&"nut".to_owned()).unwrap();
+    assert_eq!(level(&books), Level { on_hand: 0, reserved: 0, at: early });
+    books.apply(Fact::StockChanged(vec![("nut".to_owned(), 7, 2)]), late).unwrap();
+    books.apply(created, late).unwrap();
+    assert_eq!(level(&books), Level { on_hand: 7, reserved: 2, at: late });
+}
+
+#[test]
+fn each_day_of_lateness_has_its_bucket() {
+    let today = day("2026-11-25");
+    let now = time("2026-11-25T12:00:00Z");
+    let mut books = Books::new(LONDON);
+    // Days late; each amount is another digit of the sums.
+    for (number, late, residual) in [
+        (1, -1, "1.00"),
+        (2, 0, "20.00"),
+        (3, 1, "1.00"),
+        (4, 30, "20.00"),
+        (5, 31, "1.00"),
+        (6, 60, "20.00"),
+        (7, 61, "1.00"),
+        (8, 90, "20.00"),
+        (9, 91, "1.00"),
+        (10, 4000, "20.00"),
+        (11, -4000, "300.00"),
+    ] {
+        let due = today - TimeDelta::days(late);
+        books.apply(Fact::InvoiceIssued(id(number), invoice(due, amount(residual))), now).unwrap();
+    }
+    let row = |books: &mut Books| {
+        books.receivables.age(today);
+        buckets(books.receivables.days.get(&today).unwrap())
+    };
+    let all = ["321.00", "21.00", "21.00", "21.00", "21.00", "405.00"];
+    assert_eq!(row(&mut books), amounts(all));
+
+    // Part paid: 5.00 of 20.00. Voided: one of 1.00. Paid in full: one of 20.00.
+    books.apply(Fact::PaymentReceived(vec![(id(4), amount("15.00"))]), now).unwrap();
+    books.apply(Fact::InvoiceClosed(id(9)), now).unwrap();
+    books.apply(Fact::PaymentReceived(vec![(id(8), amount("0.00"))]), now).unwrap();
+    books.apply(Fact::InvoiceClosed(id(8)), now).unwrap();
+    let rest = ["321.00", "16.00", "21.00", "1.00", "20.00", "379.00"];
+    assert_eq!(row(&mut books), amounts(rest));
+
+    // A day later each is a day later.
+    books.receivables.age(today + Days::new(1));
+    let next = buckets(books.receivables.days.get(&(today + Days::new(1))).unwrap());
+    assert_eq!(next, amounts(["301.00", "21.00", "16.00", "21.00", "20.00", "379.00"]));
+}
+
+#[test]
+fn days_late_are_days_of_the_calendar_also_when_clocks_change() {
+    let mut books = Books::new(LONDON);
+    let issued = time("2026-09-01T12:00:00Z");
+    let due = day("2026-09-25");
+    books.apply(Fact::InvoiceIssued(id(1), invoice(due, amount("7.00"))), issued).unwrap();
+    // On the day of 25 hours it is 30 days late, to its very end, and on the next 31.
+    for (now, on, expected) in [
+        ("2026-10-24T23:00:00Z", "2026-10-25", ["0", "7.00", "0", "0", "0", "7.00"]),
+        ("2026-10-25T23:59:59Z", "2026-10-25", ["0", "7.00", "0", "0", "0", "7.00"]),
+        ("2026-10-26T00:00:00Z", "2026-10-26", ["0", "0", "7.00", "0", "0", "7.00"]),
+    ] {
+        assert_eq!(LONDON.day_of(time(now)), day(on));
+        books.receivables.age(day(on));
+        let rows = books.receivables.days.rows();
+        assert_eq!(rows.last_key_value().map(|(on, _)| *on), Some(day(on)));
+        assert_eq!(buckets(&rows[&day(on)]), amounts(expected), "{now}");
+    }
+    let ends = books.receivables.days.rows()[&day("2026-10-25")].as_of;
+    assert_eq!(ends, time("2026-10-25T23:59:59.999999Z"));
+    let ends = books.receivables.days.rows()[&day("2026-10-24")].as_of;
+    assert_eq!(ends, time("2026-10-24T22:59:59.999999Z"));
+}
+
+#[test]
+fn a_day_turns_over_without_an_event_and_is_put_right_by_one_that_was_late_on_its_way() {
+    let mut books = Books::new(LONDON);
+    let (first, second) = (day("2026-11-25"), day("2026-11-26"));
+    let issue = |books: &mut Books, number, at: &str| {
+        let fact = Fact::InvoiceIssued(id(number), invoice(first, amount("1.00")));
+        books.apply(fact, time(at)).unwrap();
+    };
+    let totals = |books: &Books| -> Vec<(NaiveDate, DateTime<Utc>, Amount)> {
+        let rows = books.receivables.days.rows().iter();
+        rows.map(|(day, row)| (*day, row.as_of, row.total())).collect()
+    };
+    let ends = time("2026-11-25T23:59:59.999999Z");
+    issue(&mut books, 1, "2026-11-25T12:00:00Z");
+    books.receivables.age(first);
+    assert_eq!(totals(&books), [(first, time("2026-11-25T12:00:00Z"), amount("1.00"))]);
+
+    books.receivables.age(second);
+    let midnight = time("2026-11-26T00:00:00Z");
+    let turned = [(first, ends, amount("1.00")), (second, midnight, amount("1.00"))];
+    assert_eq!(totals(&books), turned);
+
+    // Logged before midnight, arrived after: it is of its own day.
+    issue(&mut books, 2, "2026-11-25T23:59:00Z");
+    books.receivables.age(second);
+    let mended = [(first, ends, amount("2.00")), (second, midnight, amount("2.00"))];
+    assert_eq!(totals(&books), mended);
+
+    // Once an event of the next day is logged, one of the day before counts there.
+    issue(&mut books, 3, "2026-11-26T08:00:00Z");
+    issue(&mut books, 4, "2026-11-25T23:59:59Z");
+    books.receivables.age(second);
+    let eight = time("2026-11-26T08:00:00Z");
+    assert_eq!(totals(&books), [(first, ends, amount("2.00")), (second, eight, amount("4.00"))]);
+}
+
+#[test]
+fn a_clock_of_ours_that_is_wrong_for_a_while_leaves_no_trace() {
+    let mut books = Books::new(LONDON);
+    let today = day("2026-11-25");
+    let fact = Fact::InvoiceIssued(id(1), invoice(today, amount("1.00")));
+    books.apply(fact, time("2026-11-25T12:00:00Z")).unwrap();
+    books.receivables.age(today);
+    let right = books.receivables.days.rows().clone();
+    for wrong in ["1970-01-01", "2026-12-31", "2055-01-01", "9999-12-31"] {
+        books.receivables.age(day(wrong));
+        assert!(books.receivables.days.rows().len() <= 36_526);
+        books.receivables.age(today);
+        assert_eq!(books.receivables.days.rows(), &right, "{wrong}");
+    }
+}
+
+#[test]
+fn a_fact_that_contradicts_what_is_known_changes_nothing() {
+    let mut books = Books::new(LONDON);
+    let (today, now) = (day("2026-11-25"), time("2026-11-25T12:00:00Z"));
+    let issue =
+        |number, residual| Fact::InvoiceIssued(id(number), invoice(today, amount(residual)));
+    books.apply(issue(1, "5.00"), now).unwrap();
+    books.apply(issue(2, "0.00"), now).unwrap();
+    books.receivables.age(today);
+    let before = books.clone();
+    let pay = |left: &[(u128, &str)]| {
+        Fact::PaymentReceived(left.iter().map(|(n, left)| (id(*n), amount(left))).collect())
+    };
+    let later = time("2026-11-26T12:00:00Z");
+    for (fact, why) in [
+        (issue(1, "5.00"), Unsound::IssuedTwice(id(1))),
+        (pay(&[(1, "4.00"), (3, "1.00")]), Unsound::NotOpen(id(3))),
+        (pay(&[(2, "0.00")]), Unsound::NotOpen(id(2))),
+        (pay(&[(1, "5.01")]), Unsound::OwedMore(id(1))),
+        (pay(&[(1, "-0.01")]), Unsound::OwedMore(id(1))),
+    ] {
+        assert_eq!(books.apply(fact, later), Err(why));
+    }
+    let far = time("2127-01-01T00:00:00Z");
+    assert_eq!(books.apply(Fact::InvoiceClosed(id(1)), far), Err(Unsound::FarOff(far)));
+    assert_eq!(books.receivables.invoices.rows(), before.receivables.invoices.rows());
+    assert_eq!(books.receivables.days.rows(), before.receivables.days.rows());
+    assert_eq!(books.receivables.until, before.receivables.until);
+}
+
+#[test]
+fn as_many_events_are_set_aside_as_people_can_look_at() {
+    let mut books = Books::new(LONDON);
+    let event = SetAside {
+        event_id: Uuid::nil(),
+        event_type: "order.placed".to_owned(),
+        subject: "one".to_owned(),
+        event_time: time("2026-11-25T12:00:00Z"),
+        reason: "it cannot be read".to_owned(),
+    };
+    for sequence in 1..=1000 {
+        books.set_aside("orders", sequence, event.clone()).unwrap();
+    }
+    assert!(books.set_aside("orders", 1001, event).is_err());
+    assert!(books.is_set_aside("orders", "one"));
+    assert!(!books.is_set_aside("billing", "one") && !books.is_set_aside("orders", "two"));
+}
+
+/// What happens to receivables, some time after what happened before.
+#[derive(Debug, Clone)]
+enum Step {
+    Issue {
+        due_in_days: i64,
+        hundredths: i64,
+    },
+    /// A part of the invoice with that number among those that are open.
+    Pay {
+        which: usize,
+        percent: i64,
+    },
+    Close {
+        which: usize,
+    },
+    /// Nothing but a look at the calendar.
+    Look,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
+    let step = prop_oneof![
+        4 => (-120_i64..60, 0_i64..10_000)
+            .prop_map(|(due_in_days, hundredths)| Step::Issue { due_in_days, hundredths }),
+        3 => (any::<usize>(), 0_i64..=100).prop_map(|(which, percent)| Step::Pay { which, percent }),
+        2 => any::<usize>().prop_map(|which| Step::Close { which }),
+        2 => Just(Step::Look),
+    ];
+    // Minutes since the step before: mostly some hours, now and then backwards or some days.
+    let pause = prop_oneof![6 => 0_i64..600, 1 => -120_i64..0, 1 => 0_i64..10_000];
+    prop::collection::vec((pause, step), 1..80)
+}
+
+proptest! {
+    /// Beside a model that keeps every event, and works every row out from all of them.
+    #[test]
+    fn rows_follow_from_the_log_whenever_they_are_looked_at(steps in steps()) {
+        let mut books = Books::new(LONDON);
+        let mut log: Vec<(DateTime<Utc>, BTreeMap<InvoiceId, OpenInvoice>)> = Vec::new();
+        let mut now = time("2026-10-20T20:00:00Z");
+        let mut open: BTreeMap<InvoiceId, OpenInvoice> = BTreeMap::new();
+        for (number, (pause, step)) in steps.into_iter().enumerate() {
+            now += TimeDelta::minutes(pause);
+            let one = |which: usize| {
+                let index = which.checked_rem(open.len())?;
+                open.iter().nth(index).map(|(id, invoice)| (*id, *invoice))
+            };
+            let fact = match step {
+                Step::Issue { due_in_days, hundredths } => {
+                    let due = LONDON.day_of(now) + TimeDelta::days(due_in_days);
+                    let residual = Amount::from_hundredths(hundredths).unwrap();
+                    Some(Fact::InvoiceIssued(id(number as u128), invoice(due, residual)))
+                }
+                Step::Pay { which, percent } => one(which).map(|(id, invoice)| {
+                    let left = invoice.residual.hundredths() * percent / 100;
+                    Fact::PaymentReceived(vec![(id, Amount::from_hundredths(left).unwrap())])
+                }),
+                Step::Close { which } => one(which).map(|(id, _)| Fact::InvoiceClosed(id)),
+                Step::Look => None,
+            };
+            let Some(fact) = fact else {
+                books.receivables.age(LONDON.day_of(now));
+                continue;
+            };
+            books.apply(fact.clone(), now).unwrap();
+            match fact {
+                Fact::InvoiceIssued(id, invoice) => { open.insert(id, invoice); }
+                Fact::PaymentReceived(left) => left.into_iter().for_each(|(id, residual)| {
+                    open.get_mut(&id).unwrap().residual = residual;
+                }),
+                Fact::InvoiceClosed(id) => { open.remove(&id); }
+                _ => unreachable!(),
+            }
+            open.retain(|_, invoice| invoice.residual > Amount::ZERO);
+            log.push((now, open.clone()));
+        }
+        prop_assert_eq!(books.receivables.invoices.rows(), &open);
+        prop_assume!(!log.is_empty());
+        let newest = log.iter().map(|(time, _)| *time).max().unwrap();
+        let today = LONDON.day_of(now).max(LONDON.day_of(newest)) + Days::new(2);
+        books.receivables.age(today);
+
+        let first = LONDON.day_of(log[0].0);
+        let days: BTreeSet<NaiveDate> =
+            first.iter_days().take_while(|day| *day <= today).collect();
+        let rows = books.receivables.days.rows();
+        prop_assert!(rows.keys().eq(&days));
+        for on in days {
+            // Everything before the first event of a later day.
+            let before = log.iter().take_while(|(time, _)| LONDON.day_of(*time) <= on);
+            let owed = before.last().map(|(_, open)| open.clone()).unwrap_or_default();
+            let late = |from: i64, to: i64| {
+                let invoices = owed.values().map(|invoice| {
+                    ((on - invoice.due_date).num_days(), invoice.residual.hundredths())
+                });
+                let some = invoices.filter(|(days, _)| (from..=to).contains(days));
+                Amount::from_hundredths(some.map(|(_, owed)| owed).sum()).unwrap()
+            };
+            let all = late(i64::MIN, i64::MAX);
+            let expected =
+                [late(i64::MIN, 0), late(1, 30), late(31, 60), late(61, 90), late(91, i64::MAX), all];
+            prop_assert_eq!(buckets(&rows[&on]), expected, "{}", on);
+            prop_assert_eq!(LONDON.day_of(rows[&on].as_of), on);
+        }
+    }
+
+    #[test]
+    fn sales_are_what_is_placed_less_what_is_cancelled(
+        orders in prop::collection::vec((0_i64..500, 0_i64..100_000, any::<bool>()), 1..100),
+    ) {
+        let start = time("2026-03-28T22:00:00Z");
+        let mut sales = Sales::default();
+        let mut expected: BTreeMap<String, (i64, i32)> = BTreeMap::new();
+        for (minutes, hundredths, stays) in orders.iter().copied() {
+            let placed_at = start + TimeDelta::minutes(minutes);
+            sales.place(placed_at, Amount::from_hundredths(hundredths).unwrap()).unwrap();
+            if stays {
+                let hour = expected.entry(placed_at.format("%F %H").to_string()).or_default();
+                *hour = (hour.0 + hundredths, hour.1 + 1);
+            }
+        }
+        for (minutes, hundredths, _) in orders.into_iter().filter(|(.., stays)| !stays) {
+            let placed_at = start + TimeDelta::minutes(minutes);
+            sales.cancel(placed_at, Amount::from_hundredths(hundredths).unwrap()).unwrap();
+        }
+        let rows = sales.hours.rows().iter().map(|(hour, row)| {
+            (hour.format("%F %H").to_string(), (row.total.hundredths(), row.order_count))
+        });
+        prop_assert_eq!(rows.collect::<BTreeMap<_, _>>(), expected);
+    }
+}

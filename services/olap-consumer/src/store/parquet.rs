@@ -1,0 +1,105 @@
+//! Tables as Parquet: required columns of a few types, as the schema's text names them; readable as they are by anything that reads Parquet.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ::parquet::{
+    basic::{Compression, ZstdLevel},
+    column::reader::{ColumnReader, ColumnReaderImpl},
+    data_type::{
+        ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
+        Int64Type,
+    },
+    errors::ParquetError,
+    file::{
+        properties::{EnabledStatistics, WriterProperties},
+        reader::{FileReader, RowGroupReader, SerializedFileReader},
+        writer::SerializedFileWriter,
+    },
+    schema::{parser::parse_message_type, types::Type},
+};
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+
+/// One column's values.
+#[derive(Debug)]
+pub(crate) enum Column {
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    Text(Vec<ByteArray>),
+    Uuid(Vec<FixedLenByteArray>),
+}
+
+/// Columns in the order of their schema.
+pub(crate) type Columns = VecDeque<Column>;
+
+/// One file of one row group.
+pub(crate) fn write(schema: &str, columns: &Columns) -> anyhow::Result<Vec<u8>> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // A file is a page or two.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .build();
+    let schema = Arc::new(parse_message_type(schema)?);
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
+    let mut group = file.next_row_group()?;
+    for values in columns {
+        let mut column = group.next_column()?.context("the schema has fewer columns")?;
+        match values {
+            Column::Int32(values) => column.typed::<Int32Type>().write_batch(values, None, None)?,
+            Column::Int64(values) => column.typed::<Int64Type>().write_batch(values, None, None)?,
+            Column::Text(values) => {
+                column.typed::<ByteArrayType>().write_batch(values, None, None)?
+            }
+            Column::Uuid(values) => {
+                column.typed::<FixedLenByteArrayType>().write_batch(values, None, None)?
+            }
+        };
+        column.close()?;
+    }
+    group.close()?;
+    Ok(file.into_inner()?)
+}
+
+/// The columns of a file that has exactly this schema.
+pub(crate) fn read(schema: &str, file: Vec<u8>) -> anyhow::Result<Columns> {
+    let file = SerializedFileReader::new(Bytes::from(file))?;
+    let expected: Type = parse_message_type(schema)?;
+    let found = file.metadata().file_metadata().schema();
+    ensure!(*found == expected, "the file has other columns: {found:?}");
+    let mut columns = Columns::new();
+    for group in 0..file.num_row_groups() {
+        ensure!(columns.is_empty(), "the file has more than one row group");
+        let group = file.get_row_group(group)?;
+        for column in 0..group.num_columns() {
+            columns.push_back(read_column(group.as_ref(), column)?);
+        }
+    }
+    Ok(columns)
+}
+
+fn read_column(group: &dyn RowGroupReader, column: usize) -> anyhow::Result<Column> {
+    let rows = usize::try_from(group.metadata().num_rows())?;
+    Ok(match group.get_column_reader(column)? {
+        ColumnReader::Int32ColumnReader(reader) => Column::Int32(read_values(reader, rows)?),
+        ColumnReader::Int64ColumnReader(reader) => Column::Int64(read_values(reader, rows)?),
+        ColumnReader::ByteArrayColumnReader(reader) => Column::Text(read_values(reader, rows)?),
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+            Column::Uuid(read_values(reader, rows)?)
+        }
+        ColumnReader::BoolColumnReader(_)
+        | ColumnReader::Int96ColumnReader(_)
+        | ColumnReader::FloatColumnReader(_)
+        | ColumnReader::DoubleColumnReader(_) => {
+            bail!("column {column} has a type that no table has")
+        }
+    })
+}
+
+fn read_values<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    rows: usize,
+) -> Result<Vec<T::T>, ParquetError> {
+    let mut values = Vec::with_capacity(rows);
+    reader.read_records(rows, None, None, &mut values)?;
+    Ok(values)
+}
