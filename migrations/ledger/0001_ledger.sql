@@ -67,6 +67,11 @@ begin
     raise exception 'journal % does not balance', new.journal_id
       using errcode = 'check_violation', constraint = 'ledger_entries_balance_check';
   end if;
+  -- Both are the time of a transaction: what joins a journal later would change what was booked, even if it balances.
+  if (select posted_at <> new.created_at from ledger.journals where id = new.journal_id) then
+    raise exception 'journal % was posted before', new.journal_id
+      using errcode = 'check_violation', constraint = 'ledger_entries_journal_check';
+  end if;
   return null;
 end $$;
 

@@ -6,6 +6,7 @@ mod tests;
 use chrono::{DateTime, NaiveDate, Utc};
 use ids::JournalId;
 use money::{Money, MoneyError};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 const DEBTORS: &str = "1100";
@@ -107,14 +108,14 @@ pub(crate) enum AccountType {
     Expense,
 }
 
-/// All that was booked on an account.
+/// All that was booked on an account. Sums may be larger than an amount can be.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Balance {
     pub(crate) code: String,
     pub(crate) name: String,
     pub(crate) account_type: AccountType,
-    pub(crate) debit: Money,
-    pub(crate) credit: Money,
+    pub(crate) debit: Decimal,
+    pub(crate) credit: Decimal,
 }
 
 /// Why a fact is not booked.

@@ -1,4 +1,3 @@
-use money::MoneyError;
 use rpc::Refusal;
 use tonic::{Code, Status};
 
@@ -7,8 +6,6 @@ use tonic::{Code, Status};
 pub enum LedgerError {
     #[error("account {0} is not in the chart")]
     AccountNotFound(String),
-    #[error("more was booked than can be counted")]
-    TooMuch(#[from] MoneyError),
     #[error("the database cannot be used now")]
     Database(#[source] sqlx::Error),
     #[error("internal")]
@@ -20,7 +17,7 @@ impl Refusal for LedgerError {
         match self {
             Self::AccountNotFound(_) => Code::NotFound,
             Self::Database(_) => Code::Unavailable,
-            Self::TooMuch(_) | Self::Internal(_) => Code::Internal,
+            Self::Internal(_) => Code::Internal,
         }
     }
 
@@ -28,14 +25,14 @@ impl Refusal for LedgerError {
         match self {
             Self::AccountNotFound(_) => "ACCOUNT_NOT_FOUND",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
-            Self::TooMuch(_) | Self::Internal(_) => "INTERNAL",
+            Self::Internal(_) => "INTERNAL",
         }
     }
 
     fn metadata(&self) -> Vec<(String, String)> {
         match self {
             Self::AccountNotFound(code) => vec![("account".to_owned(), code.clone())],
-            Self::TooMuch(_) | Self::Database(_) | Self::Internal(_) => Vec::new(),
+            Self::Database(_) | Self::Internal(_) => Vec::new(),
         }
     }
 }

@@ -1,15 +1,16 @@
 //! The service's face: each method reads its request, calls one function, and answers.
 
 use log::Log;
-use proto::ledger::v1 as pb;
+use proto::{common::v1::Money, ledger::v1 as pb};
 use rpc::{Fields, Page};
+use rust_decimal::Decimal;
 use sqlx::{Postgres, pool::PoolConnection};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::{
     LedgerError,
-    domain::{self, Account, AccountType, Balance, Entry, RefType},
+    domain::{Account, AccountType, Balance, Entry, RefType},
     store,
 };
 
@@ -46,7 +47,7 @@ impl pb::ledger_service_server::LedgerService for Ledger {
 
         let balances = store::accounts::balances(&mut *self.db().await?, as_of).await;
         let balances = balances.map_err(LedgerError::from)?;
-        Ok(Response::new(show_trial_balance(balances)?))
+        Ok(Response::new(show_trial_balance(balances)))
     }
 
     async fn list_entries(
@@ -105,22 +106,23 @@ fn show_account(account: Account) -> pb::Account {
     pb::Account { code: account.code, name: account.name, r#type: account_type.into() }
 }
 
-fn show_trial_balance(all: Vec<Balance>) -> Result<pb::GetTrialBalanceResponse, LedgerError> {
-    let total_debit = Some(rpc::to_money(domain::sum(&all, |balance| balance.debit)?));
-    let total_credit = Some(rpc::to_money(domain::sum(&all, |balance| balance.credit)?));
-    let balances = all
-        .into_iter()
-        .map(|Balance { code, name, account_type, debit, credit }| {
-            let account = show_account(Account { code, name, account_type });
-            Ok(pb::AccountBalance {
-                account: Some(account),
-                debit: Some(rpc::to_money(debit)),
-                credit: Some(rpc::to_money(credit)),
-                balance: Some(rpc::to_money(debit.checked_sub(credit)?)),
-            })
-        })
-        .collect::<Result<_, LedgerError>>()?;
-    Ok(pb::GetTrialBalanceResponse { balances, total_debit, total_credit })
+fn show_trial_balance(all: Vec<Balance>) -> pb::GetTrialBalanceResponse {
+    let total_debit = Some(show_sum(all.iter().map(|balance| balance.debit).sum()));
+    let total_credit = Some(show_sum(all.iter().map(|balance| balance.credit).sum()));
+    let balances = all.into_iter().map(|Balance { code, name, account_type, debit, credit }| {
+        let account = show_account(Account { code, name, account_type });
+        pb::AccountBalance {
+            account: Some(account),
+            debit: Some(show_sum(debit)),
+            credit: Some(show_sum(credit)),
+            balance: Some(show_sum(debit - credit)),
+        }
+    });
+    pb::GetTrialBalanceResponse { balances: balances.collect(), total_debit, total_credit }
+}
+
+fn show_sum(sum: Decimal) -> Money {
+    Money { amount: format!("{sum:.2}"), currency_code: rpc::currency().to_owned() }
 }
 
 fn show_entry(entry: Entry) -> pb::Entry {

@@ -123,16 +123,11 @@ fn read_id(text: &str) -> Result<Uuid, ApplyError> {
 }
 
 fn day(text: &str) -> Result<NaiveDate, ApplyError> {
-    text.parse().map_err(refused)
+    rpc::from_date(text).map_err(refused)
 }
 
 fn amount(money: Option<&pb::Money>) -> Result<Money, ApplyError> {
-    let money = money.ok_or_else(|| refused("an amount is missing"))?;
-    if money.currency_code != rpc::currency() {
-        return Err(refused(format!("{} is not the currency here", money.currency_code)));
-    }
-    let amount = Money::parse(&money.amount).map_err(refused)?;
-    if amount.is_negative() { Err(refused(format!("{amount} is negative"))) } else { Ok(amount) }
+    rpc::from_money(money).map_err(refused)
 }
 
 fn refused(why: impl Display) -> ApplyError {

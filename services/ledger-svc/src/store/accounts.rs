@@ -29,7 +29,7 @@ pub(crate) async fn balances(
 ) -> sqlx::Result<Vec<Balance>> {
     sqlx::query_as!(
         Balance,
-        r#"select a.code, a.name, a.type as "account_type: _", sum(e.debit) as "debit!: _", sum(e.credit) as "credit!: _"
+        r#"select a.code, a.name, a.type as "account_type: _", sum(e.debit) as "debit!", sum(e.credit) as "credit!"
            from ledger.ledger_entries e
            join ledger.journals j on j.id = e.journal_id
            join ledger.accounts a on a.code = e.account
