@@ -40,6 +40,12 @@ impl Call {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    /// When nobody waits for the answer any more.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// The trace to go on with: this process's span, or else the caller's.
     #[must_use]
     pub fn traceparent(&self) -> Option<String> {

@@ -1,1 +1,61 @@
+//! analytics-svc answers questions about the business from the Parquet files that olap-consumer writes, and says how fresh each answer is.
+//!
+//! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`queries`] wait until the
+//! materializations include what the caller asked for and choose one version of them, [`store`] asks DuckDB; [`domain`] knows what a
+//! business day is and when a version includes enough.
+//!
+//! **Invariant:** an answer comes from one version of the materializations, whole; its watermark is that version's.
+//!
+//! **Invariant:** no figure comes from a file whose bytes are not those that the manifest vouches for.
+//!
+//! **Invariant:** nothing is written: no database, no stream, no file.
 
+mod config;
+mod grpc;
+mod queries;
+mod domain;
+mod store;
+mod error;
+
+pub use config::Config;
+pub use store::spare_memory;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use error::AnalyticsError;
+use proto::analytics::v1::analytics_service_server::AnalyticsServiceServer;
+use queries::Materializations;
+use rpc::Shutdown;
+use store::{Database, Folder};
+use tokio::net::TcpListener;
+
+const DEFAULT_PORT: u16 = 50056;
+
+/// Serves until the process is told to stop. It waits for nothing: before the first materialization it says that there is none.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init("analytics-svc", &config.telemetry)?;
+    let shutdown = rpc::on_signal()?;
+    let listener = config.server.bind(DEFAULT_PORT).await?;
+    serve(&config, listener, shutdown).await
+}
+
+/// Serves on a listener that the caller has bound, so that a test can ask for port 0.
+pub async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let folder = Folder::new(&config.olap_dir).context("BRAMBLE_OLAP_DIR")?;
+    let database = Database::open(folder.path(), config).context("cannot open DuckDB")?;
+    let materializations =
+        Materializations { folder: Arc::new(folder), database: Arc::new(database) };
+    let (manifest, duckdb) = (materializations.clone(), materializations.clone());
+    let analytics = grpc::Analytics { materializations, time_zone: config.time_zone };
+    rpc::Server::new(shutdown)
+        .needs("manifest", move || manifest.clone().are_there())
+        .needs("duckdb", move || duckdb.clone().can_be_asked())
+        .service(AnalyticsServiceServer::new(analytics))
+        .serve(&config.server, listener)
+        .await
+}

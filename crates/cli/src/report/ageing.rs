@@ -23,7 +23,8 @@ pub(super) async fn ask(report: Ageing, fleet: &Fleet) -> anyhow::Result<Sheet> 
     report.freshness.wait(fleet).await?;
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
     let as_of_date = report.as_of.map(rpc::to_date).unwrap_or_default();
-    let answer = analytics.get_ar_ageing(GetArAgeingRequest { as_of_date }).await;
+    let request = GetArAgeingRequest { as_of_date, ..GetArAgeingRequest::default() };
+    let answer = analytics.get_ar_ageing(request).await;
     let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
 
     let watermark = answer.watermark.unwrap_or_default();

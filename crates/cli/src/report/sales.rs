@@ -44,7 +44,7 @@ pub(super) async fn ask(sales: Sales, fleet: &Fleet) -> anyhow::Result<Sheet> {
         start_time: first.map(|first| midnight(first, zone)).transpose()?,
         end_time: end.transpose()?.map(|end| midnight(end, zone)).transpose()?,
         page_size: 10_000,
-        page_token: String::new(),
+        ..QuerySalesByHourRequest::default()
     };
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
     let mut hours = Vec::new();

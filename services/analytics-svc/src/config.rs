@@ -1,0 +1,42 @@
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+
+/// Every setting of the service. Each comes from an environment variable, too. The defaults suit a Pi that does other things as well.
+#[derive(Debug, Clone, clap::Parser)]
+pub struct Config {
+    #[command(flatten)]
+    pub server: rpc::ServerConfig,
+    #[command(flatten)]
+    pub telemetry: telemetry::TelemetryConfig,
+    /// Folder of the materializations, which olap-consumer writes.
+    #[arg(long, env = "BRAMBLE_OLAP_DIR")]
+    pub olap_dir: PathBuf,
+    /// Where the business is: its days are those of the ageing.
+    #[arg(long, env = "BRAMBLE_TIME_ZONE", default_value = "Europe/London")]
+    pub time_zone: Tz,
+    /// MiB that DuckDB may use for its work; a query that needs more is refused.
+    #[arg(
+        long,
+        env = "BRAMBLE_DUCKDB_MEMORY_MIB",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(16..)
+    )]
+    pub duckdb_memory_mib: u32,
+    /// Threads that DuckDB shares between all queries.
+    #[arg(
+        long,
+        env = "BRAMBLE_DUCKDB_THREADS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub duckdb_threads: u8,
+    /// How many queries run at once; more wait for one of them to end.
+    #[arg(
+        long,
+        env = "BRAMBLE_QUERIES_MAX",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub queries_max: u8,
+}

@@ -1,0 +1,107 @@
+use std::io;
+
+use chrono::NaiveDate;
+use money::MoneyError;
+use rpc::Refusal;
+use tokio::task::JoinError;
+use tonic::{Code, Status};
+
+use crate::domain::Behind;
+
+/// Everything that analytics-svc can refuse, in the words of the trade.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnalyticsError {
+    #[error("nothing has been materialized yet")]
+    NotMaterializedYet,
+    #[error("not counted yet: {}", list(.0))]
+    NotFreshEnough(Vec<Behind>),
+    #[error("there is no ageing for {}", .0.map_or_else(|| "any day".to_owned(), rpc::to_date))]
+    AgeingNotFound(Option<NaiveDate>),
+    #[error("the manifest of the materializations cannot be used: {0}")]
+    ManifestUnusable(io::Error),
+    #[error("file {path} of {table} cannot be used: {cause}")]
+    FileUnusable { table: String, path: String, cause: io::Error },
+    #[error("too many queries are waiting")]
+    TooManyQueries,
+    #[error("the query took too long")]
+    OutOfTime,
+    #[error("DuckDB failed")]
+    DuckDb(#[from] duckdb::Error),
+    #[error("an amount is not money")]
+    NotMoney(#[from] MoneyError),
+    #[error("{0} is no time")]
+    NotATime(i64),
+    #[error("{0} is there twice")]
+    ThereTwice(String),
+    #[error("a query failed")]
+    Panicked(#[from] JoinError),
+}
+
+impl Refusal for AnalyticsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotMaterializedYet | Self::ManifestUnusable(_) | Self::FileUnusable { .. } => {
+                Code::Unavailable
+            }
+            Self::NotFreshEnough(_) | Self::OutOfTime => Code::DeadlineExceeded,
+            Self::AgeingNotFound(_) => Code::NotFound,
+            Self::TooManyQueries => Code::ResourceExhausted,
+            Self::DuckDb(_)
+            | Self::NotMoney(_)
+            | Self::NotATime(_)
+            | Self::ThereTwice(_)
+            | Self::Panicked(_) => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NotMaterializedYet => "NOT_MATERIALIZED_YET",
+            Self::NotFreshEnough(_) => "NOT_FRESH_ENOUGH",
+            Self::AgeingNotFound(_) => "AGEING_NOT_FOUND",
+            Self::ManifestUnusable(_) => "MANIFEST_UNUSABLE",
+            Self::FileUnusable { .. } => "FILE_UNUSABLE",
+            Self::TooManyQueries => "TOO_MANY_QUERIES",
+            Self::OutOfTime => "DEADLINE_EXCEEDED",
+            Self::DuckDb(_)
+            | Self::NotMoney(_)
+            | Self::NotATime(_)
+            | Self::ThereTwice(_)
+            | Self::Panicked(_) => "INTERNAL",
+        }
+    }
+
+    fn metadata(&self) -> Vec<(String, String)> {
+        let fact = |name: &str, fact: &str| (name.to_owned(), fact.to_owned());
+        match self {
+            Self::NotFreshEnough(behind) => {
+                behind.iter().map(|of| (of.source.clone(), of.seen.to_string())).collect()
+            }
+            Self::AgeingNotFound(Some(day)) => vec![fact("as_of_date", &rpc::to_date(*day))],
+            Self::FileUnusable { table, path, .. } => {
+                vec![fact("table", table), fact("path", path)]
+            }
+            Self::NotMaterializedYet
+            | Self::AgeingNotFound(None)
+            | Self::ManifestUnusable(_)
+            | Self::TooManyQueries
+            | Self::OutOfTime
+            | Self::DuckDb(_)
+            | Self::NotMoney(_)
+            | Self::NotATime(_)
+            | Self::ThereTwice(_)
+            | Self::Panicked(_) => Vec::new(),
+        }
+    }
+}
+
+fn list(behind: &[Behind]) -> String {
+    let each = behind.iter().map(|of| format!("{} is at {} of {}", of.source, of.seen, of.wanted));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+impl From<AnalyticsError> for Status {
+    fn from(error: AnalyticsError) -> Self {
+        rpc::status(&error)
+    }
+}

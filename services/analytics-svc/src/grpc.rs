@@ -1,0 +1,169 @@
+//! The service's face: each method reads its request, calls one function, and answers.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use proto::analytics::v1 as pb;
+use rpc::{Fields, Page};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    domain::{self, Ageing, HourOfSales, MinPosition, SOURCES, StockLevel},
+    queries::{self, Found, Materializations},
+    store::Version,
+};
+
+const PAGE_SIZE_DEFAULT: i32 = 1000;
+const PAGE_SIZE_MAX: i32 = 10_000;
+const SKUS_MAX: usize = 1000;
+const MIN_POSITION_MAX: usize = 16;
+
+pub(crate) struct Analytics {
+    pub(crate) materializations: Materializations,
+    pub(crate) time_zone: Tz,
+}
+
+#[tonic::async_trait]
+impl pb::analytics_service_server::AnalyticsService for Analytics {
+    async fn query_sales_by_hour(
+        &self,
+        request: Request<pb::QuerySalesByHourRequest>,
+    ) -> Result<Response<pb::QuerySalesByHourResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let start = fields.optional_time("start_time", request.start_time);
+        let end = fields.optional_time("end_time", request.end_time);
+        if start.zip(end).is_some_and(|(start, end)| end <= start) {
+            fields.bad("end_time", "must be after start_time");
+        }
+        let filters = format!("{start:?} {end:?}");
+        let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
+        let after: Option<i64> = page.token.key(&mut fields);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let from = after
+            .map(|after| after.saturating_add(1))
+            .max(start.map(|start| start.timestamp_micros()))
+            .unwrap_or(i64::MIN);
+        let until = end.map_or(i64::MAX, |end| end.timestamp_micros());
+        let of = &self.materializations;
+        let found = queries::sales_by_hour(of, min_position, (from, until), page.limit()).await?;
+        let Found(mut hours, version) = found;
+        let next_page_token = page.cut(&mut hours, |hour| hour.hour.timestamp_micros().to_string());
+        Ok(Response::new(pb::QuerySalesByHourResponse {
+            hours: hours.iter().map(show_hour).collect(),
+            next_page_token,
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
+    async fn get_stock_snapshot(
+        &self,
+        request: Request<pb::GetStockSnapshotRequest>,
+    ) -> Result<Response<pb::GetStockSnapshotResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let filters = request.skus.join("\n");
+        let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
+        let after: Option<String> = page.token.key(&mut fields);
+        fields.count("skus", request.skus.len(), 0, SKUS_MAX);
+        let skus = request.skus.into_iter().take(SKUS_MAX).enumerate();
+        let skus = skus.map(|(index, sku)| fields.sku(&format!("skus[{index}]"), sku)).collect();
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, after) = (&self.materializations, after.unwrap_or_default());
+        let found = queries::stock_snapshot(of, min_position, after, skus, page.limit()).await?;
+        let Found(mut stock, version) = found;
+        let next_page_token = page.cut(&mut stock.levels, |level| level.sku.clone());
+        Ok(Response::new(pb::GetStockSnapshotResponse {
+            levels: stock.levels.into_iter().map(show_level).collect(),
+            next_page_token,
+            snapshot_time: stock.taken_at.map(rpc::to_time),
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
+    async fn get_ar_ageing(
+        &self,
+        request: Request<pb::GetArAgeingRequest>,
+    ) -> Result<Response<pb::GetArAgeingResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let day = fields.optional_date("as_of_date", &request.as_of_date);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, zone) = (&self.materializations, self.time_zone);
+        let Found(ageing, version) = queries::ar_ageing(of, min_position, day, zone).await?;
+        Ok(Response::new(show_ageing(&ageing, &version, zone)))
+    }
+}
+
+fn read_page(fields: &mut Fields, size: i32, token: &str, filters: &str) -> Page {
+    Page::read_up_to(fields, size, token, filters, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+}
+
+fn read_min_position(fields: &mut Fields, positions: Vec<pb::SourcePosition>) -> MinPosition {
+    fields.count("min_position", positions.len(), 0, MIN_POSITION_MAX);
+    let positions = positions.into_iter().take(MIN_POSITION_MAX).enumerate();
+    let positions = positions.map(|(index, position)| {
+        let field = |name: &str| format!("min_position[{index}].{name}");
+        if !SOURCES.contains(&position.source.as_str()) {
+            fields.bad(field("source"), format!("is none of {}", SOURCES.join(", ")));
+        }
+        let sequence = fields.within(&field("sequence"), position.sequence, 0, i64::MAX);
+        (position.source, sequence)
+    });
+    MinPosition(positions.collect())
+}
+
+fn show_hour(hour: &HourOfSales) -> pb::HourOfSales {
+    pb::HourOfSales {
+        hour: Some(rpc::to_time(hour.hour)),
+        total_amount: Some(rpc::to_money(hour.total_amount)),
+        order_count: hour.order_count,
+    }
+}
+
+fn show_level(level: StockLevel) -> pb::StockLevel {
+    pb::StockLevel {
+        sku: level.sku,
+        qty_on_hand: level.qty_on_hand,
+        reserved_qty: level.reserved_qty,
+    }
+}
+
+fn show_ageing(ageing: &Ageing, version: &Version, zone: Tz) -> pb::GetArAgeingResponse {
+    pb::GetArAgeingResponse {
+        as_of_date: rpc::to_date(domain::day_of(ageing.as_of, zone)),
+        current: Some(rpc::to_money(ageing.current)),
+        bucket_30: Some(rpc::to_money(ageing.bucket_30)),
+        bucket_60: Some(rpc::to_money(ageing.bucket_60)),
+        bucket_90: Some(rpc::to_money(ageing.bucket_90)),
+        bucket_over_90: Some(rpc::to_money(ageing.bucket_over_90)),
+        total_ar: Some(rpc::to_money(ageing.total_ar)),
+        watermark: Some(show_watermark(version)),
+    }
+}
+
+fn show_watermark(version: &Version) -> pb::Watermark {
+    let manifest = &version.manifest;
+    let positions = manifest.positions.iter().map(|(source, counted)| pb::SourcePosition {
+        source: source.clone(),
+        sequence: counted.log_id,
+    });
+    pb::Watermark {
+        positions: positions.collect(),
+        event_time: manifest.event_time.map(rpc::to_time),
+        age_ms: (now() - manifest.written_at).num_milliseconds().max(0),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an age is one on the wall clock; nothing is dated by it"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}

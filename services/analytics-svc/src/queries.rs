@@ -1,0 +1,181 @@
+//! Questions, each answered from one version of the materializations.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use duckdb::Connection;
+use rpc::{Call, Shutdown};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    AnalyticsError,
+    domain::{self, Ageing, HourOfSales, MinPosition, StockSnapshot},
+    store::{self, Database, Folder, Version},
+};
+
+/// How long a call may wait for events to be counted.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Kept of a call's time for the query itself, or for our own refusal to arrive: a quarter, and no more than this.
+const KEPT_BACK_MAX: Duration = Duration::from_millis(200);
+/// How many versions a call tries whose files go away while it opens them.
+const VERSIONS_MAX: usize = 5;
+
+#[derive(Clone)]
+pub(crate) struct Materializations {
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) database: Arc<Database>,
+}
+
+/// What was found, and where.
+pub(crate) struct Found<T>(pub(crate) T, pub(crate) Arc<Version>);
+
+/// Ascending, hours that begin in `[from, until)`, in microseconds.
+#[tracing::instrument(name = "analytics.query_sales_by_hour", skip_all)]
+pub(crate) async fn sales_by_hour(
+    of: &Materializations,
+    min_position: MinPosition,
+    (from, until): (i64, i64),
+    limit: i64,
+) -> Result<Found<Vec<HourOfSales>>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        store::sales_by_hour(db, version, from, until, limit)
+    };
+    of.ask(min_position, query).await
+}
+
+/// By SKU, behind `after`.
+#[tracing::instrument(name = "analytics.get_stock_snapshot", skip_all)]
+pub(crate) async fn stock_snapshot(
+    of: &Materializations,
+    min_position: MinPosition,
+    after: String,
+    skus: Vec<String>,
+    limit: i64,
+) -> Result<Found<StockSnapshot>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        let levels = store::stock_levels(db, version, &after, &skus, limit)?;
+        Ok(StockSnapshot { levels, taken_at: store::snapshot_time(db, version)? })
+    };
+    of.ask(min_position, query).await
+}
+
+/// Of a business day, or the newest.
+#[tracing::instrument(name = "analytics.get_ar_ageing", skip_all)]
+pub(crate) async fn ar_ageing(
+    of: &Materializations,
+    min_position: MinPosition,
+    day: Option<NaiveDate>,
+    zone: Tz,
+) -> Result<Found<Ageing>, AnalyticsError> {
+    let (from, until) = match day {
+        None => (i64::MIN, i64::MAX),
+        Some(day) => {
+            let instants = domain::instants_of(day, zone);
+            let (first, end) = instants.ok_or(AnalyticsError::AgeingNotFound(Some(day)))?;
+            (first.timestamp_micros(), end.timestamp_micros())
+        }
+    };
+    let query =
+        move |db: &Connection, version: &Version| store::newest_ageing(db, version, from, until);
+    let Found(ageing, version) = of.ask(min_position, query).await?;
+    Ok(Found(ageing.ok_or(AnalyticsError::AgeingNotFound(day))?, version))
+}
+
+impl Materializations {
+    async fn ask<T: Send + 'static>(
+        &self,
+        min_position: MinPosition,
+        query: impl Fn(&Connection, &Version) -> Result<T, AnalyticsError> + Send + 'static,
+    ) -> Result<Found<T>, AnalyticsError> {
+        let (call, min_position) = (Times::of_call(), Arc::new(min_position));
+        self.wait_until(&min_position, &call).await?;
+        let folder = Arc::clone(&self.folder);
+        // The version is chosen when it is this query's turn: the files of one chosen earlier might be gone.
+        let query = move |db: &Connection| {
+            let mut version = including(&folder, &min_position)?;
+            for _ in 1..VERSIONS_MAX {
+                match query(db, &version) {
+                    Ok(found) => return Ok(Found(found, version)),
+                    Err(error) => {
+                        let newer = including(&folder, &min_position)?;
+                        if Arc::ptr_eq(&newer, &version) {
+                            return Err(error);
+                        }
+                        version = newer;
+                    }
+                }
+            }
+            query(db, &version).map(|found| Found(found, version))
+        };
+        self.database.run(call.deadline, query).await
+    }
+
+    /// Waits for a version that includes that much.
+    async fn wait_until(
+        &self,
+        min_position: &Arc<MinPosition>,
+        call: &Times,
+    ) -> Result<(), AnalyticsError> {
+        loop {
+            let (folder, wanted) = (Arc::clone(&self.folder), Arc::clone(min_position));
+            match spawn_blocking(move || including(&folder, &wanted)).await? {
+                Err(AnalyticsError::NotFreshEnough(_)) if call.is_patient() => (),
+                looked => return looked.map(drop),
+            }
+            tokio::select! {
+                () = sleep_until(call.patient_until.min(Instant::now() + LOOK_EVERY)) => (),
+                () = call.stopping.cancelled() => (),
+            }
+        }
+    }
+
+    /// Whether there is a version to answer from.
+    pub(crate) async fn are_there(self) -> bool {
+        let live = spawn_blocking(move || self.folder.live()).await;
+        matches!(live, Ok(Ok(Some(_))))
+    }
+
+    pub(crate) async fn can_be_asked(self) -> bool {
+        spawn_blocking(move || self.database.is_there()).await.unwrap_or(false)
+    }
+}
+
+/// The live version, if it includes that much.
+fn including(folder: &Folder, wanted: &MinPosition) -> Result<Arc<Version>, AnalyticsError> {
+    let live = folder.live()?;
+    let missing = match &live {
+        Some(version) => wanted.missing(&version.manifest.positions),
+        None => wanted.missing(&BTreeMap::new()),
+    };
+    if !missing.is_empty() {
+        return Err(AnalyticsError::NotFreshEnough(missing));
+    }
+    live.ok_or(AnalyticsError::NotMaterializedYet)
+}
+
+/// Until when the call that is being served waits for what.
+struct Times {
+    deadline: Instant,
+    patient_until: Instant,
+    stopping: Shutdown,
+}
+
+impl Times {
+    fn of_call() -> Self {
+        let (now, call) = (Instant::now(), Call::current());
+        let deadline = call.as_ref().map_or(now + WAIT_MAX, Call::deadline);
+        let left = deadline.saturating_duration_since(now);
+        let patience = left.saturating_sub((left / 4).min(KEPT_BACK_MAX)).min(WAIT_MAX);
+        let stopping = call.map_or_else(Shutdown::new, |call| call.stopping());
+        Self { deadline, patient_until: now + patience, stopping }
+    }
+
+    fn is_patient(&self) -> bool {
+        Instant::now() < self.patient_until && !self.stopping.is_cancelled()
+    }
+}

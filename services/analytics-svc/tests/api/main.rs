@@ -1,0 +1,14 @@
+//! The service over gRPC: a real server on port 0, real Parquet files and a real manifest; olap-consumer is played by the tests.
+#![expect(clippy::unwrap_used, reason = "a test fails by it, helpers of tests too")]
+
+mod app;
+mod olap;
+
+mod query_sales_by_hour;
+mod get_stock_snapshot;
+mod get_ar_ageing;
+mod min_position;
+mod versions;
+mod damage;
+mod readiness;
+mod process;

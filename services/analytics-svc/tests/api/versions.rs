@@ -1,0 +1,138 @@
+//! Versions that replace each other while callers ask. In version n everything is n: each amount, each quantity, the position.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use manifest::Materialized;
+use proto::analytics::v1::{GetArAgeingRequest, GetStockSnapshotRequest, QuerySalesByHourRequest};
+
+use crate::{
+    app::{App, amount, counted},
+    olap::{Olap, ageing, hours_of_sales, stock},
+};
+
+const CALLERS: usize = 16;
+const HOURS: i64 = 60;
+const FOR: Duration = Duration::from_secs(4);
+
+/// Two files of hours, one of stock, one of ageing.
+fn write(olap: &Olap, version: i32) -> Vec<Materialized> {
+    let (sold, skus) = (format!("{version}.00"), ["A", "B", "C", "D"]);
+    let hours = hours_of_sales(HOURS, &sold, version);
+    let half = usize::try_from(HOURS / 2).unwrap();
+    let levels = skus.map(|sku| (sku, version, version));
+    let files = vec![
+        olap.file("sales_by_hour", &hours.slice(0, half)),
+        olap.file("sales_by_hour", &hours.slice(half, half)),
+        olap.file("stock_snapshot", &stock("2026-11-24T09:00:00Z", &levels)),
+        olap.file("ar_ageing", &ageing(&[("2026-11-24T09:00:00Z", [sold.as_str(); 6])])),
+    ];
+    olap.publish(version.into(), files.clone());
+    files
+}
+
+fn remove(olap: &Olap, files: &[Materialized]) {
+    for file in files {
+        fs::remove_file(olap.folder.join(&file.path)).unwrap();
+    }
+}
+
+/// Asks one of three questions, and gives the version that the whole answer is of.
+async fn ask(app: &App, turn: usize) -> i64 {
+    let (version, parts) = match turn % 3 {
+        0 => {
+            let answer = app.sales(QuerySalesByHourRequest::default()).await.unwrap();
+            assert_eq!(answer.hours.len(), 60);
+            let parts = answer.hours.iter().flat_map(|hour| {
+                let sold = amount(hour.total_amount.as_ref()).to_owned();
+                [sold, format!("{}.00", hour.order_count)]
+            });
+            (counted(answer.watermark.as_ref()), parts.collect::<BTreeSet<_>>())
+        }
+        1 => {
+            let answer = app.stock(GetStockSnapshotRequest::default()).await.unwrap();
+            assert_eq!(answer.levels.len(), 4);
+            let parts = answer.levels.iter().flat_map(|level| {
+                [level.qty_on_hand, level.reserved_qty].map(|qty| format!("{qty}.00"))
+            });
+            (counted(answer.watermark.as_ref()), parts.collect())
+        }
+        _ => {
+            let answer = app.ageing(GetArAgeingRequest::default()).await.unwrap();
+            let parts =
+                [&answer.current, &answer.bucket_30, &answer.bucket_over_90, &answer.total_ar];
+            let parts = parts.map(|money| amount(money.as_ref()).to_owned());
+            (counted(answer.watermark.as_ref()), BTreeSet::from(parts))
+        }
+    };
+    assert_eq!(parts, BTreeSet::from([format!("{version}.00")]), "one version, whole");
+    version
+}
+
+/// Callers that ask while `writing`. Each sees versions ascend. Gives how many answers there were, and how many versions were seen.
+async fn ask_while(app: &App, writing: impl Future<Output = ()>) -> (usize, usize) {
+    let over = AtomicBool::new(false);
+    let callers = (0..CALLERS).map(async |caller| {
+        let (mut turn, mut seen) = (caller, vec![1]);
+        while !over.load(Ordering::Relaxed) {
+            let version = ask(app, turn).await;
+            assert!(version >= seen[seen.len() - 1], "never an older version than before");
+            seen.push(version);
+            turn += 1;
+        }
+        seen
+    });
+    let writing = async {
+        writing.await;
+        over.store(true, Ordering::Relaxed);
+    };
+    let (seen, ()) = tokio::join!(join_all(callers), writing);
+    let answers = seen.iter().map(Vec::len).sum();
+    (answers, seen.into_iter().flatten().collect::<BTreeSet<_>>().len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_is_of_one_version_while_versions_replace_each_other() {
+    let app = App::start().await;
+    let mut live = write(&app.olap, 1);
+    // As olap-consumer does: the files of the version before stay for one more.
+    let mut before = Vec::new();
+    let writing = async {
+        let until = Instant::now() + FOR;
+        for version in 2.. {
+            let newer = tokio::task::block_in_place(|| write(&app.olap, version));
+            remove(&app.olap, &std::mem::replace(&mut before, live));
+            live = newer;
+            tokio::task::yield_now().await;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+    };
+    let (answers, versions) = ask_while(&app, writing).await;
+    assert!(answers > 10 * CALLERS && versions > 10, "{answers} answers of {versions} versions");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_go_the_moment_they_are_replaced_cost_no_answer() {
+    let app = App::start().await;
+    let mut live = write(&app.olap, 1);
+    let writing = async {
+        let until = Instant::now() + FOR;
+        for version in 2.. {
+            let newer = tokio::task::block_in_place(|| write(&app.olap, version));
+            remove(&app.olap, &std::mem::replace(&mut live, newer));
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+    };
+    let (answers, versions) = ask_while(&app, writing).await;
+    assert!(answers > 10 * CALLERS && versions > 10, "{answers} answers of {versions} versions");
+}
