@@ -1,9 +1,12 @@
+use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::Fields;
 
 const SIZE_DEFAULT: i32 = 50;
 const SIZE_MAX: i32 = 1000;
+/// Well below the 4 MiB that a gRPC client takes in one message.
+const PAGE_MAX_BYTES: usize = 2 << 20;
 
 /// Where a list goes on: behind the key of the last row that was sent, so that rows which come meanwhile move nothing.
 ///
@@ -64,6 +67,26 @@ impl Page {
             return String::new();
         }
         rows.truncate(size);
+        self.behind(rows, key)
+    }
+
+    /// The same for rows as they are sent, which may be large: a page ends where a message has no room for more.
+    pub fn fit<T: Message>(&self, rows: &mut Vec<T>, key: impl Fn(&T) -> String) -> String {
+        let mut bytes = 0;
+        let room = rows.iter().take_while(|row| {
+            bytes += row.encoded_len();
+            bytes <= PAGE_MAX_BYTES
+        });
+        let room = room.count().max(1);
+        if rows.len() <= room {
+            return self.cut(rows, key);
+        }
+        rows.truncate(room.min(usize::try_from(self.size).unwrap_or(usize::MAX)));
+        self.behind(rows, key)
+    }
+
+    /// The token of the page behind these rows.
+    fn behind<T>(&self, rows: &[T], key: impl Fn(&T) -> String) -> String {
         rows.last().map(|last| format!("{}.{}", self.token.filters, key(last))).unwrap_or_default()
     }
 }
@@ -82,4 +105,30 @@ impl PageToken {
 
 fn hash(filters: &str) -> String {
     Sha256::digest(filters).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(size: i32, mut rows: Vec<String>) -> (usize, bool) {
+        let page = Page::read(&mut Fields::default(), size, "", "");
+        let next = page.fit(&mut rows, Clone::clone);
+        (rows.len(), !next.is_empty())
+    }
+
+    #[test]
+    fn a_page_of_large_rows_ends_where_a_message_is_full() {
+        let rows = |count, bytes| vec!["x".repeat(bytes); count];
+        assert_eq!(cut(3, rows(3, 9)), (3, false));
+        assert_eq!(cut(3, rows(4, 9)), (3, true));
+        assert_eq!(
+            cut(1000, rows(300, 16 << 10)),
+            (127, true),
+            "each has a tag and its length, too"
+        );
+        assert_eq!(cut(100, rows(101, 16 << 10)), (100, true));
+        assert_eq!(cut(100, rows(2, 3 << 20)), (1, true), "one row always goes");
+        assert_eq!(cut(100, rows(1, 3 << 20)), (1, false));
+    }
 }

@@ -1,6 +1,7 @@
 //! Employees and the rules that they obey. Pure: values in, values or refusals out.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use ids::EmployeeId;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,11 @@ impl Employee {
         }
         (self, changed)
     }
+}
+
+/// The business day of a point in time.
+pub(crate) fn day_of(time: DateTime<Utc>, zone: Tz) -> NaiveDate {
+    time.with_timezone(&zone).date_naive()
 }
 
 fn set<T: PartialEq>(field: &mut T, to: Option<T>, name: &str, changed: &mut Vec<String>) {

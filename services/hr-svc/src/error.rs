@@ -9,10 +9,9 @@ use uuid::Uuid;
 pub enum HrError {
     #[error("employee {0} does not exist")]
     EmployeeNotFound(EmployeeId),
-    #[error("the e-mail address is that of employee {employee_id}")]
-    EmailTaken { employee_id: EmployeeId },
+    /// None when the other one has given it up meanwhile.
     #[error("the e-mail address is that of another employee")]
-    EmailTakenByAnother,
+    EmailTaken { employee_id: Option<EmployeeId> },
     #[error("employee {0} has changed since it was read")]
     StaleEtag(EmployeeId),
     #[error("request_id {0} was used for another request")]
@@ -27,9 +26,7 @@ impl Refusal for HrError {
     fn code(&self) -> Code {
         match self {
             Self::EmployeeNotFound(_) => Code::NotFound,
-            Self::EmailTaken { .. } | Self::EmailTakenByAnother | Self::RequestIdUsed(_) => {
-                Code::AlreadyExists
-            }
+            Self::EmailTaken { .. } | Self::RequestIdUsed(_) => Code::AlreadyExists,
             Self::StaleEtag(_) => Code::Aborted,
             Self::Database(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
@@ -39,7 +36,7 @@ impl Refusal for HrError {
     fn reason(&self) -> &'static str {
         match self {
             Self::EmployeeNotFound(_) => "EMPLOYEE_NOT_FOUND",
-            Self::EmailTaken { .. } | Self::EmailTakenByAnother => "EMAIL_TAKEN",
+            Self::EmailTaken { .. } => "EMAIL_TAKEN",
             Self::StaleEtag(_) => "ETAG_STALE",
             Self::RequestIdUsed(_) => "REQUEST_ID_USED",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
@@ -49,11 +46,13 @@ impl Refusal for HrError {
 
     fn metadata(&self) -> Vec<(String, String)> {
         match self {
-            Self::EmailTaken { employee_id: id }
+            Self::EmailTaken { employee_id: Some(id) }
             | Self::EmployeeNotFound(id)
             | Self::StaleEtag(id) => vec![("employee_id".to_owned(), id.to_string())],
             Self::RequestIdUsed(id) => vec![("request_id".to_owned(), id.to_string())],
-            Self::EmailTakenByAnother | Self::Database(_) | Self::Internal(_) => Vec::new(),
+            Self::EmailTaken { employee_id: None } | Self::Database(_) | Self::Internal(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The service's face: each method reads its request, calls one function, and answers.
 
+use chrono_tz::Tz;
 use ids::EmployeeId;
 use log::{Cause, Log, RequestKey};
+use prost_types::FieldMask;
 use proto::hr::v1 as pb;
 use rpc::{Fields, Page};
 use tonic::{Request, Response, Status};
@@ -18,6 +20,7 @@ const SALARY_MAX_PENCE: i64 = 2_000_000_000;
 
 pub(crate) struct Hr {
     pub(crate) log: Log,
+    pub(crate) zone: Tz,
 }
 
 #[tonic::async_trait]
@@ -27,7 +30,7 @@ impl pb::hr_service_server::HrService for Hr {
         request: Request<pb::CreateEmployeeRequest>,
     ) -> Result<Response<pb::CreateEmployeeResponse>, Status> {
         let command = read_create_employee(request.into_inner())?;
-        let employee = commands::create_employee(&self.log, command).await?;
+        let employee = commands::create_employee(&self.log, self.zone, command).await?;
         Ok(Response::new(pb::CreateEmployeeResponse { employee: Some(show(employee)) }))
     }
 
@@ -58,10 +61,10 @@ impl pb::hr_service_server::HrService for Hr {
         fields.done()?;
 
         let mut db = self.log.pool().acquire().await.map_err(HrError::from)?;
-        let mut found =
+        let found =
             store::list_employees(&mut db, after, page.limit()).await.map_err(HrError::from)?;
-        let next_page_token = page.cut(&mut found, |employee| employee.id.to_string());
-        let employees = found.into_iter().map(show).collect();
+        let mut employees: Vec<pb::Employee> = found.into_iter().map(show).collect();
+        let next_page_token = page.fit(&mut employees, |employee| employee.employee_id.clone());
         Ok(Response::new(pb::ListEmployeesResponse { employees, next_page_token }))
     }
 
@@ -70,7 +73,7 @@ impl pb::hr_service_server::HrService for Hr {
         request: Request<pb::UpdateEmployeeRequest>,
     ) -> Result<Response<pb::UpdateEmployeeResponse>, Status> {
         let command = read_update_employee(request.into_inner())?;
-        let employee = commands::update_employee(&self.log, command).await?;
+        let employee = commands::update_employee(&self.log, self.zone, command).await?;
         Ok(Response::new(pb::UpdateEmployeeResponse { employee: Some(show(employee)) }))
     }
 }
@@ -98,20 +101,40 @@ fn read_update_employee(request: pb::UpdateEmployeeRequest) -> Result<UpdateEmpl
     let request_key = request_id.map(|id| RequestKey::new(id, "UpdateEmployee", &request));
     let employee = request.employee.unwrap_or_default();
     let id: Option<EmployeeId> = fields.id("employee.employee_id", &employee.employee_id);
-    let paths = request.update_mask.unwrap_or_default().paths;
+    let change = read_change(&mut fields, &employee, request.update_mask);
+    fields.done()?;
+    let Some(id) = id else { return Err(Status::internal("checked above")) };
+    let etag = Some(employee.etag).filter(|etag| !etag.is_empty());
+    Ok(UpdateEmployee { request_key, cause: Cause::of_call(), id, etag, change })
+}
+
+/// What the mask names of an employee.
+fn read_change(
+    fields: &mut Fields,
+    employee: &pb::Employee,
+    mask: Option<FieldMask>,
+) -> EmployeeChange {
+    let mut change = EmployeeChange::default();
+    let paths = mask.unwrap_or_default().paths;
     if paths.is_empty() {
         fields.bad("update_mask", "names no field");
     }
-    let mut change = EmployeeChange::default();
     for path in paths {
         match path.as_str() {
-            "name" => change.name = Some(fields.text("employee.name", employee.name.clone(), 1, 255)),
-            "email" => change.email = Some(fields.email("employee.email", employee.email.clone())),
-            "role" => change.role = Some(fields.text("employee.role", employee.role.clone(), 1, 64)),
-            "salary_pence" => {
-                let salary = employee.salary_pence.unwrap_or(-1);
-                change.salary_pence = Some(read_salary(&mut fields, "employee.salary_pence", salary));
+            "name" => {
+                change.name = Some(fields.text("employee.name", employee.name.clone(), 1, 255));
             }
+            "email" => change.email = Some(fields.email("employee.email", employee.email.clone())),
+            "role" => {
+                change.role = Some(fields.text("employee.role", employee.role.clone(), 1, 64));
+            }
+            "salary_pence" => match employee.salary_pence {
+                Some(pence) => {
+                    let pence = read_salary(fields, "employee.salary_pence", pence);
+                    change.salary_pence = Some(pence);
+                }
+                None => fields.bad("employee.salary_pence", "is required"),
+            },
             "payroll_meta" => {
                 let meta = fields.metadata("employee.payroll_meta", employee.payroll_meta.clone());
                 change.payroll_meta = Some(meta);
@@ -119,10 +142,7 @@ fn read_update_employee(request: pb::UpdateEmployeeRequest) -> Result<UpdateEmpl
             other => fields.bad("update_mask", format!("{other:?} cannot be changed")),
         }
     }
-    fields.done()?;
-    let Some(id) = id else { return Err(Status::internal("checked above")) };
-    let etag = Some(employee.etag).filter(|etag| !etag.is_empty());
-    Ok(UpdateEmployee { request_key, cause: Cause::of_call(), id, etag, change })
+    change
 }
 
 fn read_salary(fields: &mut Fields, field: &str, pence: i64) -> i32 {

@@ -33,7 +33,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("hr-svc", &config.telemetry)?;
     let shutdown = rpc::on_signal()?;
     let listener = config.server.bind(DEFAULT_PORT).await?;
-    let Some(pool) = shutdown.run_until_cancelled(pg::connect(&config.postgres, store::SCHEMA)).await
+    let Some(pool) =
+        shutdown.run_until_cancelled(pg::connect(&config.postgres, store::SCHEMA)).await
     else {
         return Ok(());
     };
@@ -54,7 +55,7 @@ pub async fn serve(
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
         .needs("nats", move || log::is_there(&nats))
-        .service(HrServiceServer::new(grpc::Hr { log: log.clone() }))
+        .service(HrServiceServer::new(grpc::Hr { log: log.clone(), zone: config.time_zone }))
         .service(EventLogServer::new(EventLogService::new(log)))
         .background(|shutdown| relay.run(shutdown))
         .serve(&config.server, listener)

@@ -1,5 +1,6 @@
 //! Every SQL statement of the service, one function each.
 
+use chrono::{DateTime, NaiveDate, Utc};
 use ids::EmployeeId;
 use sqlx::PgConnection;
 
@@ -7,7 +8,12 @@ use crate::{HrError, commands::CreateEmployee, domain::Employee};
 
 pub(crate) const SCHEMA: &str = "hr";
 
-/// Adds an employee with a first salary; none when the e-mail address is taken.
+/// The database's clock at this moment, not at the start of the transaction: whoever gets a row's lock later is later.
+pub(crate) async fn clock(db: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "clock!""#).fetch_one(db).await
+}
+
+/// Adds an employee; none when the e-mail address is taken.
 pub(crate) async fn insert_employee(
     tx: &mut PgConnection,
     id: EmployeeId,
@@ -15,17 +21,10 @@ pub(crate) async fn insert_employee(
 ) -> sqlx::Result<Option<Employee>> {
     sqlx::query_as!(
         Employee,
-        r#"with employee as (
-             insert into hr.employees (id, name, email, role, salary_pence, payroll_meta)
-             values ($1, $2, $3, $4, $5, $6)
-             on conflict (lower(email)) do nothing
-             returning id, name, email, role, salary_pence, payroll_meta, created_at, version
-           ), salary as (
-             insert into hr.salaries (employee_id, effective_date, salary_pence)
-             select id, created_at::date, salary_pence from employee
-           )
-           select id as "id: _", name, email, role, salary_pence, payroll_meta, created_at, version
-           from employee"#,
+        r#"insert into hr.employees (id, name, email, role, salary_pence, payroll_meta)
+           values ($1, $2, $3, $4, $5, $6)
+           on conflict (lower(email)) do nothing
+           returning id as "id: _", name, email, role, salary_pence, payroll_meta, created_at, version"#,
         id as _,
         new.name,
         new.email,
@@ -38,14 +37,14 @@ pub(crate) async fn insert_employee(
 }
 
 pub(crate) async fn find_employee_id(
-    tx: &mut PgConnection,
+    db: &mut PgConnection,
     email: &str,
-) -> sqlx::Result<EmployeeId> {
+) -> sqlx::Result<Option<EmployeeId>> {
     sqlx::query_scalar!(
         r#"select id as "id: EmployeeId" from hr.employees where lower(email) = lower($1)"#,
         email
     )
-    .fetch_one(tx)
+    .fetch_optional(db)
     .await
 }
 
@@ -103,7 +102,10 @@ pub(crate) async fn list_employees(
 }
 
 /// Refuses an e-mail address that another employee has.
-pub(crate) async fn update_employee(tx: &mut PgConnection, after: &Employee) -> Result<(), HrError> {
+pub(crate) async fn update_employee(
+    tx: &mut PgConnection,
+    after: &Employee,
+) -> Result<(), HrError> {
     let updated = sqlx::query!(
         "update hr.employees
          set name = $2, email = $3, role = $4, salary_pence = $5, payroll_meta = $6, version = $7
@@ -122,23 +124,26 @@ pub(crate) async fn update_employee(tx: &mut PgConnection, after: &Employee) -> 
         Ok(done) if done.rows_affected() == 1 => Ok(()),
         Ok(_) => Err(HrError::StaleEtag(after.id)),
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("idx_employees_email") => {
-            Err(HrError::EmailTakenByAnother)
+            Err(HrError::EmailTaken { employee_id: None })
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// From today on; a second change on the same day replaces the first.
+/// From a day on; a second change on the same day replaces the first.
 pub(crate) async fn insert_salary(
     tx: &mut PgConnection,
     id: EmployeeId,
+    effective_date: NaiveDate,
     salary_pence: i32,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into hr.salaries (employee_id, effective_date, salary_pence)
-         values ($1, now()::date, $2)
-         on conflict (employee_id, effective_date) do update set salary_pence = excluded.salary_pence",
+         values ($1, $2, $3)
+         on conflict (employee_id, effective_date)
+         do update set salary_pence = excluded.salary_pence, recorded_at = excluded.recorded_at",
         id as _,
+        effective_date,
         salary_pence,
     )
     .execute(tx)

@@ -3,51 +3,18 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use ed25519_dalek::{
-    SigningKey,
-    pkcs8::{EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
-};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use proto::log::v1::{ListDeadLettersRequest, event_log_client::EventLogClient};
-use rpc::{Claims, ClientConfig, ServerConfig};
-use tempfile::TempDir;
+use rpc::{ClientConfig, ServerConfig};
+use testkit::Keys;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::fake::{ask, open_doors, serve};
 
-struct Keys {
-    private: EncodingKey,
-    dir: TempDir,
-}
-
-impl Keys {
-    fn new(seed: u8) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let key = SigningKey::from_bytes(&[seed; 32]);
-        let private = key.to_pkcs8_pem(LineEnding::LF).unwrap();
-        let public = key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
-        std::fs::write(dir.path().join("public.pem"), public).unwrap();
-        Self { private: EncodingKey::from_ed_pem(private.as_bytes()).unwrap(), dir }
-    }
-
-    fn config(&self) -> ServerConfig {
-        ServerConfig { auth_public_key: Some(self.dir.path().join("public.pem")), ..open_doors() }
-    }
-
-    /// Ends so many seconds from now.
-    fn token(&self, permissions: &[&str], seconds: i64) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let claims = Claims {
-            sub: "ann".to_owned(),
-            exp: i64::try_from(now).unwrap() + seconds,
-            permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
-        };
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.private).unwrap()
-    }
+fn closed_doors(keys: &Keys) -> ServerConfig {
+    ServerConfig { auth_public_key: Some(keys.public()), ..open_doors() }
 }
 
 fn with_token(url: &str, token: String) -> EventLogClient<rpc::Client> {
@@ -64,7 +31,7 @@ async fn a_call_needs_a_valid_token_with_the_permission_of_its_method() {
     let (keys, strange) = (Keys::new(1), Keys::new(2));
     let actors = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&actors);
-    let running = serve(keys.config(), move || {
+    let running = serve(closed_doors(&keys), move || {
         heard.lock().unwrap().push(rpc::Call::current().unwrap().actor.to_string());
         async { Ok(()) }
     })
@@ -103,7 +70,7 @@ async fn a_call_needs_a_valid_token_with_the_permission_of_its_method() {
 #[tokio::test]
 async fn open_doors_give_every_permission_that_is_not_restricted() {
     let keys = Keys::new(1);
-    let with_key = ServerConfig { open: true, ..keys.config() };
+    let with_key = ServerConfig { open: true, ..closed_doors(&keys) };
     for config in [open_doors(), with_key] {
         let running = serve(config, || async {
             rpc::require("orders.write")?;
@@ -114,7 +81,7 @@ async fn open_doors_give_every_permission_that_is_not_restricted() {
         assert_eq!(refusal.code(), Code::PermissionDenied);
         assert!(refusal.message().contains("orders.import"), "{refusal}");
     }
-    let running = serve(ServerConfig { open: true, ..keys.config() }, || async {
+    let running = serve(ServerConfig { open: true, ..closed_doors(&keys) }, || async {
         rpc::require(rpc::RESTRICTED[0])
     })
     .await;
@@ -127,7 +94,7 @@ async fn open_doors_give_every_permission_that_is_not_restricted() {
 #[tokio::test]
 async fn a_method_that_does_not_exist_is_unimplemented() {
     let keys = Keys::new(1);
-    let running = serve(keys.config(), || async { Ok(()) }).await;
+    let running = serve(closed_doors(&keys), || async { Ok(()) }).await;
     let channel = ClientConfig::default().client(&running.url).unwrap();
     let mut orders = proto::hr::v1::hr_service_client::HrServiceClient::new(channel);
     let refusal =
@@ -153,14 +120,14 @@ async fn an_address_that_strangers_reach_needs_keys_and_tls() {
     let away = |config: ServerConfig| ServerConfig { grpc_addr: Some(strangers), ..config };
     let refused = [
         (away(ServerConfig { plaintext: true, ..open_doors() }), "BRAMBLE_AUTH_PUBLIC_KEY"),
-        (away(ServerConfig { plaintext: true, open: true, ..keys.config() }), "BRAMBLE_OPEN"),
-        (away(keys.config()), "BRAMBLE_TLS_CERT"),
+        (away(ServerConfig { plaintext: true, open: true, ..closed_doors(&keys) }), "BRAMBLE_OPEN"),
+        (away(closed_doors(&keys)), "BRAMBLE_TLS_CERT"),
     ];
     for (config, what) in refused {
         let refusal = config.bind(0).await.unwrap_err().to_string();
         assert!(refusal.contains(what), "{refusal}");
     }
-    away(ServerConfig { plaintext: true, ..keys.config() }).bind(0).await.unwrap();
+    away(ServerConfig { plaintext: true, ..closed_doors(&keys) }).bind(0).await.unwrap();
     open_doors().bind(0).await.unwrap();
 }
 

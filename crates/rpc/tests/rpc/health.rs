@@ -13,7 +13,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use testkit::{TestDb, TestNats};
+use testkit::{Keys, TestDb, TestNats};
 
 use crate::fake::{eventually, open_doors, serve_with};
 
@@ -40,12 +40,8 @@ async fn nobody_is_ready_before_the_first_look() {
 
 #[tokio::test]
 async fn who_needs_nothing_is_ready_without_a_token_until_told_to_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key();
-    let file = dir.path().join("public.pem");
-    let pem = ed25519_dalek::pkcs8::EncodePublicKey::to_public_key_pem(&key, Default::default());
-    std::fs::write(&file, pem.unwrap()).unwrap();
-    let config = rpc::ServerConfig { auth_public_key: Some(file), ..open_doors() };
+    let keys = Keys::new(1);
+    let config = rpc::ServerConfig { auth_public_key: Some(keys.public()), ..open_doors() };
     let running = serve_with(config, || async { Ok(()) }, |server| server).await;
     for service in ["", "bramble.log.v1.EventLog"] {
         eventually("it is ready", async || {

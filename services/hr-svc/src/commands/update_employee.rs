@@ -1,10 +1,11 @@
+use chrono_tz::Tz;
 use ids::EmployeeId;
 use log::{Cause, Log, NewEvent, RequestKey};
 use proto::events::v1::EmployeeChanged;
 
 use crate::{
     HrError,
-    domain::{Employee, EmployeeChange},
+    domain::{self, Employee, EmployeeChange},
     store,
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct UpdateEmployee {
 #[tracing::instrument(name = "hr.update_employee", skip_all, fields(employee.id = %command.id))]
 pub(crate) async fn update_employee(
     log: &Log,
+    zone: Tz,
     command: UpdateEmployee,
 ) -> Result<Employee, HrError> {
     let mut tx = log.begin().await?;
@@ -40,9 +42,18 @@ pub(crate) async fn update_employee(
         log.commit(tx).await?;
         return Ok(before);
     }
-    store::update_employee(&mut tx, &after).await?;
+    match store::update_employee(&mut tx, &after).await {
+        Err(HrError::EmailTaken { .. }) => {
+            tx.rollback().await?;
+            let mut db = log.pool().acquire().await?;
+            let employee_id = store::find_employee_id(&mut db, &after.email).await?;
+            return Err(HrError::EmailTaken { employee_id });
+        }
+        updated => updated?,
+    }
     if after.salary_pence != before.salary_pence {
-        store::insert_salary(&mut tx, after.id, after.salary_pence).await?;
+        let today = domain::day_of(store::clock(&mut tx).await?, zone);
+        store::insert_salary(&mut tx, after.id, today, after.salary_pence).await?;
     }
     let data = EmployeeChanged { employee_id: after.id.to_string(), changed_fields };
     let event = NewEvent::new("employee.updated", after.id, after.version, &data, &command.cause);

@@ -1,0 +1,202 @@
+//! The service under test with all that it needs, and the words that the tests use.
+
+use async_nats::jetstream;
+use clap::Parser;
+use hr_svc::Config;
+use prost_types::{FieldMask, Struct, Value, value::Kind};
+use proto::{
+    hr::v1::{self as pb, hr_service_client::HrServiceClient},
+    log::v1::event_log_client::EventLogClient,
+};
+use rpc::Shutdown;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tonic::Status;
+use uuid::Uuid;
+
+use testkit::{TestDb, TestNats};
+
+pub(crate) struct App {
+    pub(crate) client: HrServiceClient<rpc::Client>,
+    pub(crate) event_log: EventLogClient<rpc::Client>,
+    /// Sees everything.
+    pub(crate) db: PgPool,
+    bus: async_nats::Client,
+    url: String,
+    shutdown: Shutdown,
+    _database: TestDb,
+    _nats: TestNats,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With settings of its own.
+    pub(crate) async fn start_with(settings: &[&str]) -> Self {
+        let database = TestDb::start().await;
+        let nats = TestNats::start().await;
+        let (database_url, nats_url) = (database.url("hr_svc"), nats.url());
+        let line = ["hr-svc", "--database-url", &database_url, "--nats-url", &nats_url];
+        let config = Config::parse_from(line.iter().chain(settings));
+        let shutdown = Shutdown::new();
+        let bus = log::connect(&config.nats, "test").await.unwrap();
+        let pool = pg::connect(&config.postgres, "hr").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (nats_of_service, told) = (bus.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            hr_svc::serve(&config, pool, nats_of_service, listener, told).await.unwrap();
+        });
+        let channel = rpc::ClientConfig::default().client(&url).unwrap();
+        Self {
+            client: HrServiceClient::new(channel.clone()),
+            event_log: EventLogClient::new(channel),
+            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            bus,
+            url,
+            shutdown,
+            _database: database,
+            _nats: nats,
+        }
+    }
+
+    /// A client of whoever has the token.
+    pub(crate) fn with_token(&self, token: String) -> HrServiceClient<rpc::Client> {
+        let config = rpc::ClientConfig { token: Some(token), ..Default::default() };
+        HrServiceClient::new(config.client(&self.url).unwrap())
+    }
+
+    pub(crate) async fn create(
+        &self,
+        request: pb::CreateEmployeeRequest,
+    ) -> Result<pb::Employee, Status> {
+        Ok(self.client.clone().create_employee(request).await?.into_inner().employee.unwrap())
+    }
+
+    pub(crate) async fn get(&self, employee_id: &str) -> Result<pb::Employee, Status> {
+        let request = pb::GetEmployeeRequest { employee_id: employee_id.to_owned() };
+        Ok(self.client.clone().get_employee(request).await?.into_inner().employee.unwrap())
+    }
+
+    pub(crate) async fn update(
+        &self,
+        request: pb::UpdateEmployeeRequest,
+    ) -> Result<pb::Employee, Status> {
+        Ok(self.client.clone().update_employee(request).await?.into_inner().employee.unwrap())
+    }
+
+    /// Types, versions and data of what was published of an employee, in order.
+    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
+        sqlx::query_as(
+            "select event_type, (payload->'version')::bigint, payload->'data' from hr.events_log
+             where payload->>'subject' = $1 order by id",
+        )
+        .bind(subject)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Types and versions only.
+    pub(crate) async fn told_of(&self, subject: &str) -> Vec<(String, i64)> {
+        let events = self.events_of(subject).await;
+        events.into_iter().map(|(event_type, version, _)| (event_type, version)).collect()
+    }
+
+    /// Days from which on salaries are paid, in pence a year, oldest first; days as how many they are behind the first.
+    pub(crate) async fn salaries_of(&self, employee_id: &str) -> Vec<(i32, i32)> {
+        sqlx::query_as(
+            "select effective_date - min(effective_date) over (), salary_pence from hr.salaries
+             where employee_id = $1 order by effective_date",
+        )
+        .bind(employee_id.parse::<Uuid>().unwrap())
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Employees, salaries and events that there are.
+    pub(crate) async fn counts(&self) -> (i64, i64, i64) {
+        sqlx::query_as(
+            "select (select count(*) from hr.employees), (select count(*) from hr.salaries),
+                    (select count(*) from hr.events_log)",
+        )
+        .fetch_one(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// So many first messages of the service's stream, headers and all.
+    pub(crate) async fn published(&self, count: u64) -> Vec<jetstream::message::StreamMessage> {
+        let context = jetstream::new(self.bus.clone());
+        let complete = async {
+            loop {
+                if let Ok(stream) = context.get_stream("HR").await
+                    && stream.cached_info().state.last_sequence >= count
+                {
+                    return stream;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(60);
+        let stream = tokio::time::timeout(patience, complete).await.unwrap();
+        let mut messages = Vec::new();
+        for place in 1..=count {
+            messages.push(stream.get_raw_message(place).await.unwrap());
+        }
+        messages
+    }
+}
+
+pub(crate) fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// Ann, a baker on £30,000, with an e-mail address of her own.
+pub(crate) fn ann() -> pb::CreateEmployeeRequest {
+    pb::CreateEmployeeRequest {
+        name: "Ann".to_owned(),
+        email: format!("{}@example.org", Uuid::now_v7().simple()),
+        role: "baker".to_owned(),
+        salary_pence: 3_000_000,
+        payroll_meta: Some(object(&[("tax_code", text("1257L"))])),
+        ..Default::default()
+    }
+}
+
+/// A change of the fields named, as they are in `to`.
+pub(crate) fn change(to: &pb::Employee, fields: &[&str]) -> pb::UpdateEmployeeRequest {
+    pb::UpdateEmployeeRequest {
+        request_id: String::new(),
+        employee: Some(pb::Employee { etag: String::new(), ..to.clone() }),
+        update_mask: Some(mask(fields)),
+    }
+}
+
+/// The same for one who has seen `to` as it is.
+pub(crate) fn change_as_seen(to: &pb::Employee, fields: &[&str]) -> pb::UpdateEmployeeRequest {
+    pb::UpdateEmployeeRequest { employee: Some(to.clone()), ..change(to, fields) }
+}
+
+pub(crate) fn mask(fields: &[&str]) -> FieldMask {
+    FieldMask { paths: fields.iter().map(|field| (*field).to_owned()).collect() }
+}
+
+pub(crate) fn object(fields: &[(&str, Kind)]) -> Struct {
+    let field =
+        |(key, kind): &(&str, Kind)| ((*key).to_owned(), Value { kind: Some(kind.clone()) });
+    Struct { fields: fields.iter().map(field).collect() }
+}
+
+pub(crate) fn text(text: &str) -> Kind {
+    Kind::StringValue(text.to_owned())
+}

@@ -1,0 +1,14 @@
+//! The service over gRPC: a real server on port 0, a real Postgres, a real NATS.
+#![expect(clippy::unwrap_used, reason = "a test fails by it, helpers of tests too")]
+
+mod app;
+
+mod create_employee;
+mod create_employee_once;
+mod get_employee;
+mod list_employees;
+mod update_employee;
+mod update_employee_once;
+mod salaries;
+mod pay;
+mod events;
