@@ -20,6 +20,7 @@ create table orders.orders (
   tax_amount numeric(14, 2) not null default 0,
   placed_at timestamptz,
   paid boolean not null default false,
+  cancel_reason varchar(255) not null default '',
   version integer not null default 1,
   constraint orders_placed_at_check check (status in ('draft', 'cancelled') or placed_at is not null)
 );

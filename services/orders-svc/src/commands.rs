@@ -13,5 +13,7 @@ pub(crate) use create_customers::{
 };
 pub(crate) use create_order::{Drafts, NewDraft, create_drafts, create_order};
 pub(crate) use delete_draft::delete_draft;
-pub(crate) use place_order::{PlaceOrder, Placements, commit_placements, place_order, refusal};
+pub(crate) use place_order::{
+    Answer, PlaceOrder, Placements, commit_placements, not_asked, place_order, price_of,
+};
 pub(crate) use ship_order::{ShipOrder, completed, ship_order};

@@ -29,6 +29,8 @@ pub(crate) struct Order {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) placed_at: Option<DateTime<Utc>>,
     pub(crate) paid: bool,
+    /// Empty unless it was cancelled and somebody said why.
+    pub(crate) cancel_reason: String,
     pub(crate) version: i32,
     pub(crate) metadata: Option<serde_json::Value>,
 }
@@ -117,26 +119,28 @@ pub(crate) fn totals(items: &[Item]) -> Result<(Money, Money), MoneyError> {
     Ok((net.checked_add(tax)?, tax))
 }
 
-/// What a shipment takes of an order's lines: the named quantities, or all that is open when none is named.
+/// What a shipment takes of an order's lines, in the order's order: the named quantities, or all that is open when none is named.
 pub(crate) fn ship(
     items: &[Item],
     named: &[(OrderItemId, i32)],
 ) -> Result<Vec<ShipmentLine>, OrdersError> {
-    let line = |item: &Item, qty| ShipmentLine { item_id: item.id, sku: item.sku.clone(), qty };
-    if named.is_empty() {
-        let open = items.iter().filter(|item| item.shipped_qty < item.qty);
-        return Ok(open.map(|item| line(item, item.qty - item.shipped_qty)).collect());
+    let is_of_order = |id: &OrderItemId| items.iter().any(|item| item.id == *id);
+    let unknown = named.iter().enumerate().filter(|(_, (id, _))| !is_of_order(id));
+    let unknown: Vec<usize> = unknown.map(|(place, _)| place).collect();
+    if !unknown.is_empty() {
+        return Err(OrdersError::UnknownLines(unknown));
     }
-    let mut lines = Vec::with_capacity(named.len());
-    let mut over = Vec::new();
-    for (index, (id, qty)) in named.iter().enumerate() {
-        let item = items.iter().find(|item| item.id == *id);
-        let item = item.ok_or(OrdersError::UnknownLine { index })?;
+    let (mut lines, mut over) = (Vec::new(), Vec::new());
+    for item in items {
         let open = item.qty - item.shipped_qty;
-        if *qty > open {
-            over.push((*id, *qty, open));
+        let asked = named.iter().find(|(id, _)| *id == item.id).map(|(_, qty)| *qty);
+        let qty = if named.is_empty() { open } else { asked.unwrap_or(0) };
+        if qty > open {
+            over.push((item.id, qty, open));
         }
-        lines.push(line(item, *qty));
+        if qty > 0 {
+            lines.push(ShipmentLine { item_id: item.id, sku: item.sku.clone(), qty });
+        }
     }
     if over.is_empty() { Ok(lines) } else { Err(OrdersError::OverShipment(over)) }
 }

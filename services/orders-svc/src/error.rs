@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use crate::domain::{Move, OrderStatus};
 
+/// How many lines one refusal names: all details of a refusal travel in one header, which clients bound (8 KiB is usual).
+const NAMED_MAX: usize = 50;
+
 /// Everything that orders-svc can refuse, in the words of the trade.
 #[derive(Debug, thiserror::Error)]
 pub enum OrdersError {
@@ -20,14 +23,19 @@ pub enum OrdersError {
     UnknownCustomer(CustomerId),
     #[error("order {id} is {status}, so it cannot be {what}")]
     State { id: OrderId, status: OrderStatus, what: Move },
-    #[error("line {index} of the shipment is not one of the order")]
-    UnknownLine { index: usize },
+    #[error("part of order {0} has been shipped, so it cannot be cancelled")]
+    PartShipped(OrderId),
+    /// Each by its place in the request.
+    #[error("the shipment has lines that are not of the order")]
+    UnknownLines(Vec<usize>),
     #[error("more is to be shipped than is open")]
     OverShipment(Vec<(OrderItemId, i32, i32)>),
     #[error("an order cannot be placed in the future")]
     PlacedInFuture,
     #[error("order {0} was changed by another caller meanwhile")]
     Changed(OrderId),
+    #[error("the stock reserved for order {0} was not held any more when it was to be placed")]
+    ReservationRanOut(OrderId),
     #[error("the order's amount is too large")]
     Amount(#[from] MoneyError),
     #[error("request_id {0} was used for another request")]
@@ -37,6 +45,8 @@ pub enum OrdersError {
     Stock(Box<Status>),
     #[error("inventory-svc cannot be asked now")]
     InventoryAway(#[source] Box<Status>),
+    #[error("inventory-svc did not answer in time")]
+    InventoryLate(#[source] Box<Status>),
     #[error("too many orders are waiting")]
     Full,
     #[error("the service is stopping")]
@@ -53,13 +63,16 @@ impl Refusal for OrdersError {
             Self::CustomerNotFound(_) | Self::OrderNotFound(_) => Code::NotFound,
             Self::EmailTaken { .. } | Self::RequestIdUsed(_) => Code::AlreadyExists,
             Self::UnknownCustomer(_)
-            | Self::UnknownLine { .. }
+            | Self::UnknownLines(_)
             | Self::PlacedInFuture
             | Self::Amount(_) => Code::InvalidArgument,
-            Self::State { .. } | Self::OverShipment(_) => Code::FailedPrecondition,
-            Self::Changed(_) => Code::Aborted,
+            Self::State { .. } | Self::PartShipped(_) | Self::OverShipment(_) => {
+                Code::FailedPrecondition
+            }
+            Self::Changed(_) | Self::ReservationRanOut(_) => Code::Aborted,
             Self::Stock(status) => status.code(),
             Self::Full => Code::ResourceExhausted,
+            Self::InventoryLate(_) => Code::DeadlineExceeded,
             Self::InventoryAway(_) | Self::Stopping | Self::Database(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
@@ -71,14 +84,16 @@ impl Refusal for OrdersError {
             Self::EmailTaken { .. } => "EMAIL_TAKEN",
             Self::OrderNotFound(_) => "ORDER_NOT_FOUND",
             Self::UnknownCustomer(_)
-            | Self::UnknownLine { .. }
+            | Self::UnknownLines(_)
             | Self::PlacedInFuture
             | Self::Amount(_) => "INVALID_REQUEST",
-            Self::State { .. } => "ORDER_STATE",
+            Self::State { .. } | Self::PartShipped(_) => "ORDER_STATE",
             Self::OverShipment(_) => "OVER_SHIPMENT",
             Self::Changed(_) => "ORDER_CHANGED",
+            Self::ReservationRanOut(_) => "RESERVATION_RAN_OUT",
             Self::RequestIdUsed(_) => "REQUEST_ID_USED",
             Self::Stock(_) => "STOCK",
+            Self::InventoryLate(_) => "DEADLINE_EXCEEDED",
             Self::InventoryAway(_) => "INVENTORY_UNAVAILABLE",
             Self::Full => "TOO_MANY_ORDERS",
             Self::Stopping => "STOPPING",
@@ -93,25 +108,34 @@ impl Refusal for OrdersError {
             Self::CustomerNotFound(id) | Self::EmailTaken { customer_id: id } => {
                 vec![fact("customer_id", id.to_string())]
             }
-            Self::OrderNotFound(id) | Self::Changed(id) => vec![fact("order_id", id.to_string())],
+            Self::OrderNotFound(id) | Self::Changed(id) | Self::ReservationRanOut(id) => {
+                vec![fact("order_id", id.to_string())]
+            }
             Self::State { id, status, what } => vec![
                 fact("order_id", id.to_string()),
                 fact("from", status.to_string()),
                 fact("to", what.to_string()),
             ],
+            Self::PartShipped(id) => vec![
+                fact("order_id", id.to_string()),
+                fact("from", OrderStatus::Placed.to_string()),
+                fact("to", Move::Cancel.to_string()),
+            ],
             Self::OverShipment(over) => over
                 .iter()
+                .take(NAMED_MAX)
                 .map(|(id, qty, open)| {
                     fact(&id.to_string(), format!("requested {qty}, open {open}"))
                 })
                 .collect(),
             Self::RequestIdUsed(id) => vec![fact("request_id", id.to_string())],
             Self::UnknownCustomer(_)
-            | Self::UnknownLine { .. }
+            | Self::UnknownLines(_)
             | Self::PlacedInFuture
             | Self::Amount(_)
             | Self::Stock(_)
             | Self::InventoryAway(_)
+            | Self::InventoryLate(_)
             | Self::Full
             | Self::Stopping
             | Self::Database(_)
@@ -121,13 +145,27 @@ impl Refusal for OrdersError {
 
     fn fields(&self) -> Vec<(String, String)> {
         let field = match self {
-            Self::UnknownCustomer(_) => "customer_id".to_owned(),
-            Self::UnknownLine { index } => format!("lines[{index}].line_id"),
-            Self::PlacedInFuture => "place_time".to_owned(),
-            Self::Amount(_) => "lines".to_owned(),
+            Self::UnknownLines(places) => {
+                let why = "is not a line of the order";
+                let field = |place: &usize| (format!("lines[{place}].line_id"), why.to_owned());
+                return places.iter().take(NAMED_MAX).map(field).collect();
+            }
+            Self::UnknownCustomer(_) => "customer_id",
+            Self::PlacedInFuture => "place_time",
+            Self::Amount(_) => "lines",
             _ => return Vec::new(),
         };
-        vec![(field, self.to_string())]
+        vec![(field.to_owned(), self.to_string())]
+    }
+}
+
+impl OrdersError {
+    /// Whether the same command would be refused again, as long as nothing else changes.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self.code(),
+            Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists
+        )
     }
 }
 

@@ -7,13 +7,13 @@ use ids::{CustomerId, OrderId};
 use log::{Cause, Log, RequestKey};
 use proto::{inventory::v1::inventory_service_client::InventoryServiceClient, orders::v1 as pb};
 use rpc::{Fields, Page};
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{Postgres, pool::PoolConnection};
 use tonic::{Request, Response, Status};
 
 use crate::{
     OrdersError,
-    commands::{self, CancelOrder, Drafts, PlaceOrder, Placements},
-    store,
+    commands::{self, Answer, CancelOrder, Drafts, PlaceOrder, Placements},
+    queries, store,
 };
 
 /// Transactions of each kind at a time: while one commits, the next gathers.
@@ -43,6 +43,14 @@ impl Orders {
 
     async fn db(&self) -> Result<PoolConnection<Postgres>, OrdersError> {
         Ok(self.log.pool().acquire().await?)
+    }
+
+    async fn order(&self, answer: Answer) -> Result<pb::Order, OrdersError> {
+        let (order, items, shipments) = match answer {
+            Answer::New(order, items) => (*order, items, Vec::new()),
+            Answer::Known(id) => queries::whole_order(self.log.pool(), id).await?,
+        };
+        Ok(show::order(order, items, shipments))
     }
 }
 
@@ -94,6 +102,9 @@ impl pb::orders_service_server::OrdersService for Orders {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let page = Page::read(&mut fields, request.page_size, &request.page_token, &request.email);
+        if !request.email.is_empty() {
+            fields.email("email", request.email.clone());
+        }
         let after: Option<CustomerId> = page.token.key(&mut fields);
         fields.done()?;
 
@@ -103,9 +114,9 @@ impl pb::orders_service_server::OrdersService for Orders {
         } else {
             store::customers::find_by_emails(&mut db, &[request.email]).await
         };
-        let mut found = found.map_err(OrdersError::from)?;
-        let next_page_token = page.cut(&mut found, |customer| customer.id.to_string());
-        let customers = found.into_iter().map(show::customer).collect();
+        let found = found.map_err(OrdersError::from)?.into_iter();
+        let mut customers: Vec<_> = found.map(show::customer).collect();
+        let next_page_token = page.fit(&mut customers, |customer| customer.customer_id.clone());
         Ok(Response::new(pb::ListCustomersResponse { customers, next_page_token }))
     }
 
@@ -113,9 +124,9 @@ impl pb::orders_service_server::OrdersService for Orders {
         &self,
         request: Request<pb::CreateOrderRequest>,
     ) -> Result<Response<pb::CreateOrderResponse>, Status> {
-        let draft = read::create_order(&self.inventory, request.into_inner()).await?;
-        let (order, items) = commands::create_order(self, draft).await?;
-        let order = Some(show::order(order, items, Vec::new()));
+        let draft = read::create_order(self, request.into_inner()).await?;
+        let answer = commands::create_order(self, draft).await?;
+        let order = Some(self.order(answer).await?);
         Ok(Response::new(pb::CreateOrderResponse { order }))
     }
 
@@ -138,8 +149,8 @@ impl pb::orders_service_server::OrdersService for Orders {
         drop(db);
         let cause = Cause::of_call();
         let command = PlaceOrder { request_key, cause, order, items, placed_at: None };
-        commands::place_order(self, command).await?;
-        let order = Some(whole_order(&mut *self.db().await?, id).await?);
+        let answer = commands::place_order(self, command).await?;
+        let order = Some(self.order(answer).await?);
         Ok(Response::new(pb::PlaceOrderResponse { order }))
     }
 
@@ -151,7 +162,7 @@ impl pb::orders_service_server::OrdersService for Orders {
         let id: Option<OrderId> = fields.id("order_id", &request.into_inner().order_id);
         let Some(id) = id else { return Err(fields.refuse()) };
 
-        let order = Some(whole_order(&mut *self.db().await?, id).await?);
+        let order = Some(self.order(Answer::Known(id)).await?);
         Ok(Response::new(pb::GetOrderResponse { order }))
     }
 
@@ -169,11 +180,16 @@ impl pb::orders_service_server::OrdersService for Orders {
         fields.done()?;
 
         let mut db = self.db().await?;
-        let found = store::orders::list(&mut db, customer_id, status, before, page.limit()).await;
-        let mut found = found.map_err(OrdersError::from)?;
-        let next_page_token = page.cut(&mut found, |order| order.id.to_string());
-        let head = |order| show::order(order, Vec::new(), Vec::new());
-        let orders = found.into_iter().map(head).collect();
+        let found = match customer_id {
+            Some(of) => {
+                store::orders::list_of_customer(&mut db, of, status, before, page.limit()).await
+            }
+            None => store::orders::list(&mut db, status, before, page.limit()).await,
+        };
+        let found = found.map_err(OrdersError::from)?.into_iter();
+        let mut orders: Vec<_> =
+            found.map(|order| show::order(order, Vec::new(), Vec::new())).collect();
+        let next_page_token = page.fit(&mut orders, |order| order.order_id.clone());
         Ok(Response::new(pb::ListOrdersResponse { orders, next_page_token }))
     }
 
@@ -183,8 +199,8 @@ impl pb::orders_service_server::OrdersService for Orders {
     ) -> Result<Response<pb::ShipOrderResponse>, Status> {
         let command = read::ship_order(request.into_inner())?;
         let id = command.id;
-        let (_, shipment) = commands::ship_order(&self.log, command).await?;
-        let order = Some(whole_order(&mut *self.db().await?, id).await?);
+        let shipment = commands::ship_order(&self.log, command).await?;
+        let order = Some(self.order(Answer::Known(id)).await?);
         let shipment = Some(show::shipment(shipment));
         Ok(Response::new(pb::ShipOrderResponse { order, shipment }))
     }
@@ -198,21 +214,13 @@ impl pb::orders_service_server::OrdersService for Orders {
         let request_id = fields.request_id(&request.request_id);
         let request_key = request_id.map(|id| RequestKey::new(id, "CancelOrder", &request));
         let id: Option<OrderId> = fields.id("order_id", &request.order_id);
-        fields.text("reason", request.reason, 0, 255);
+        let reason = fields.text("reason", request.reason, 0, 255);
         let Some(id) = id else { return Err(fields.refuse()) };
         fields.done()?;
 
-        let command = CancelOrder { request_key, cause: Cause::of_call(), id };
+        let command = CancelOrder { request_key, cause: Cause::of_call(), id, reason };
         commands::cancel_order(&self.log, command).await?;
-        let order = Some(whole_order(&mut *self.db().await?, id).await?);
+        let order = Some(self.order(Answer::Known(id)).await?);
         Ok(Response::new(pb::CancelOrderResponse { order }))
     }
-}
-
-/// An order with its lines and shipments.
-async fn whole_order(db: &mut PgConnection, id: OrderId) -> Result<pb::Order, OrdersError> {
-    let order = store::orders::get(&mut *db, id).await?;
-    let items = store::items::of_order(&mut *db, id).await?;
-    let shipments = store::shipments::of_order(db, id).await?;
-    Ok(show::order(order, items, shipments))
 }

@@ -13,6 +13,7 @@
 mod config;
 mod grpc;
 mod commands;
+mod queries;
 mod consumers;
 mod domain;
 mod store;

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use ids::CustomerId;
 use log::{Cause, Log, NewEvent, RequestKey};
 use proto::events::v1::CustomerChanged;
@@ -59,14 +57,7 @@ pub(crate) async fn create_customers(
     log.append(&mut tx, &events).await?;
     let found = store::customers::find_by_emails(&mut tx, &emails).await?;
     log.commit(tx).await?;
-
-    let by_email: HashMap<String, Customer> =
-        found.into_iter().map(|customer| (customer.email.to_lowercase(), customer)).collect();
-    emails
-        .iter()
-        .map(|email| by_email.get(&email.to_lowercase()).cloned())
-        .collect::<Option<_>>()
-        .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    if found.len() == emails.len() { Ok(found) } else { Err(sqlx::Error::RowNotFound.into()) }
 }
 
 fn created(id: CustomerId, cause: &Cause) -> NewEvent {

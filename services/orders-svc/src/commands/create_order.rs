@@ -1,14 +1,15 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use ids::OrderId;
+use ids::{CustomerId, OrderId};
 use log::{Cause, Claim, Log, NewEvent, RequestKey};
 use proto::events::v1::OrderDrafted;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     OrdersError,
-    commands::{self, PlaceOrder},
+    commands::{self, Answer, PlaceOrder},
     domain::{Item, Order},
     grpc::Orders,
     store,
@@ -37,42 +38,48 @@ pub(crate) enum Drafted {
     Earlier(OrderId),
 }
 
-/// Commits a draft and, if so asked, places it. A draft that inventory-svc refuses is taken away again; one that it could not be asked about
-/// stays, and the same request goes on with it.
+/// Commits a draft and, if so asked, places it. A draft that is refused is taken away again, and so is one that nobody could name. One
+/// that inventory-svc could not be asked about stays, and the same request goes on with it.
 #[tracing::instrument(name = "orders.create_order", skip_all, fields(order.id = %draft.order.id))]
-pub(crate) async fn create_order(
-    orders: &Orders,
-    draft: NewDraft,
-) -> Result<(Order, Vec<Item>), OrdersError> {
+pub(crate) async fn create_order(orders: &Orders, draft: NewDraft) -> Result<Answer, OrdersError> {
     let (place, placed_at, cause) = (draft.place, draft.placed_at, draft.cause.clone());
     let request_id = draft.request_key.as_ref().map(|key| key.id);
-    let (mut order, items) = (draft.order.clone(), draft.items.clone());
-    let (order, items) = match orders.drafts.submit(draft).await?? {
-        Drafted::New(created_at) => {
-            order.created_at = created_at;
-            (order, items)
-        }
+    let (mut order, mut items) = (draft.order.clone(), draft.items.clone());
+    match orders.drafts.submit(draft).await?? {
+        Drafted::New(created_at) => order.created_at = created_at,
         Drafted::Earlier(id) => {
             let mut db = orders.log.pool().acquire().await?;
-            let earlier = store::orders::get(&mut db, id).await?;
-            (earlier, store::items::of_order(&mut db, id).await?)
+            order = store::orders::get(&mut db, id).await.map_err(taken_away)?;
+            // What was placed once is answered as it is now, also when it was cancelled since.
+            if !place || order.placed_at.is_some() {
+                return Ok(Answer::Known(id));
+            }
+            items = store::items::of_order(&mut db, id).await?;
         }
-    };
+    }
     if !place {
-        return Ok((order, items));
+        return Ok(Answer::New(Box::new(order), items));
     }
     let id = order.id;
     let command = PlaceOrder { request_key: None, cause: cause.clone(), order, items, placed_at };
-    match commands::place_order(orders, command).await {
-        Err(OrdersError::Stock(refusal)) => {
-            commands::delete_draft(&orders.log, id, request_id, &cause).await?;
-            Err(OrdersError::Stock(refusal))
-        }
-        placed => placed,
+    let placed = commands::place_order(orders, command).await.map_err(taken_away);
+    if let Err(error) = &placed
+        && (error.is_final() || request_id.is_none())
+    {
+        commands::delete_draft(&orders.log, id, request_id, &cause).await?;
+    }
+    placed
+}
+
+/// An equal request was refused meanwhile, and took the draft with it: the next one starts anew.
+fn taken_away(error: OrdersError) -> OrdersError {
+    match error {
+        OrdersError::OrderNotFound(id) => OrdersError::Changed(id),
+        error => error,
     }
 }
 
-/// Commits drafts. Six statements however many; waits only for equal requests.
+/// Commits drafts. Seven statements however many; waits only for equal requests.
 pub(crate) async fn create_drafts(
     log: Log,
     drafts: Vec<NewDraft>,
@@ -80,56 +87,67 @@ pub(crate) async fn create_drafts(
     let mut tx = log.begin().await?;
     let now = store::orders::now(&mut tx).await?;
     let customers: Vec<Uuid> = drafts.iter().map(|draft| draft.order.customer_id.0).collect();
-    let customers: HashSet<_> =
+    let customers: HashSet<CustomerId> =
         store::customers::existing(&mut tx, &customers).await?.into_iter().collect();
+    let mut verdicts: Vec<Result<Drafted, OrdersError>> =
+        drafts.iter().map(|draft| check(draft, &customers, now)).collect();
+    claim(&mut tx, &drafts, &mut verdicts).await?;
 
-    let mut verdicts: Vec<Option<Result<Drafted, OrdersError>>> = Vec::with_capacity(drafts.len());
-    let mut claims: Vec<(&RequestKey, String)> = Vec::new();
-    // The first of equal requests in the batch makes the order, the others answer with it.
-    let mut first: HashMap<Uuid, (&RequestKey, OrderId)> = HashMap::new();
-    for draft in &drafts {
-        verdicts.push(if !customers.contains(&draft.order.customer_id) {
-            Some(Err(OrdersError::UnknownCustomer(draft.order.customer_id)))
-        } else if draft.placed_at.is_some_and(|placed_at| placed_at > now) {
-            Some(Err(OrdersError::PlacedInFuture))
-        } else if let Some(key) = &draft.request_key {
-            match first.get(&key.id) {
-                Some((same, id)) if *same == key => Some(Ok(Drafted::Earlier(*id))),
-                Some(_) => Some(Err(OrdersError::RequestIdUsed(key.id))),
-                None => {
-                    first.insert(key.id, (key, draft.order.id));
-                    claims.push((key, draft.order.id.to_string()));
-                    None
-                }
-            }
-        } else {
-            None
-        });
-    }
-    let known = log::claim_all(&mut tx, store::SCHEMA, &claims).await?;
-    let known: HashMap<Uuid, Claim> = claims.iter().map(|(key, _)| key.id).zip(known).collect();
-    for (draft, verdict) in drafts.iter().zip(&mut verdicts) {
-        let Some(key) = &draft.request_key else { continue };
-        match known.get(&key.id) {
-            // Whichever of equal requests was first: all answer with the order that the first one of all made.
-            Some(Claim::Answered(id)) if !matches!(verdict, Some(Err(_))) => {
-                let id =
-                    id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?;
-                *verdict = Some(Ok(Drafted::Earlier(id)));
-            }
-            Some(Claim::Other) => *verdict = Some(Err(OrdersError::RequestIdUsed(key.id))),
-            Some(Claim::Answered(_) | Claim::New) | None => (),
-        }
-    }
-
+    let is_new = |verdict: &_| matches!(verdict, Ok(Drafted::New(_)));
     let new: Vec<&NewDraft> =
-        drafts.iter().zip(&verdicts).filter(|(_, v)| v.is_none()).map(|(draft, _)| draft).collect();
+        drafts.iter().zip(&verdicts).filter(|(_, v)| is_new(v)).map(|(draft, _)| draft).collect();
     insert(&log, &mut tx, &new).await?;
     log.commit(tx).await?;
-    Ok(verdicts.into_iter().map(|verdict| verdict.unwrap_or(Ok(Drafted::New(now)))).collect())
+    Ok(verdicts)
 }
 
-async fn insert(log: &Log, tx: &mut sqlx::PgConnection, new: &[&NewDraft]) -> sqlx::Result<()> {
+/// What only the database knows: whether the customer exists, and what time it is.
+fn check(
+    draft: &NewDraft,
+    customers: &HashSet<CustomerId>,
+    now: DateTime<Utc>,
+) -> Result<Drafted, OrdersError> {
+    let customer_id = draft.order.customer_id;
+    if !customers.contains(&customer_id) {
+        return Err(OrdersError::UnknownCustomer(customer_id));
+    }
+    if draft.placed_at.is_some_and(|placed_at| placed_at > now) {
+        return Err(OrdersError::PlacedInFuture);
+    }
+    Ok(Drafted::New(now))
+}
+
+/// Of equal requests the first of all has made the order, and the others answer with it.
+async fn claim(
+    tx: &mut PgConnection,
+    drafts: &[NewDraft],
+    verdicts: &mut [Result<Drafted, OrdersError>],
+) -> sqlx::Result<()> {
+    let with_key = drafts.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_ok());
+    let (claims, asking): (Vec<_>, Vec<_>) = with_key
+        .filter_map(|(draft, verdict)| {
+            let key = draft.request_key.as_ref()?;
+            Some(((key, draft.order.id.to_string()), verdict))
+        })
+        .unzip();
+    let found = log::claim_all(tx, store::SCHEMA, &claims).await?;
+    for ((verdict, (key, _)), claim) in asking.into_iter().zip(&claims).zip(found) {
+        match claim {
+            Claim::New => (),
+            Claim::Answered(id) => {
+                let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                *verdict = Ok(Drafted::Earlier(id));
+            }
+            Claim::Other => *verdict = Err(OrdersError::RequestIdUsed(key.id)),
+        }
+    }
+    Ok(())
+}
+
+async fn insert(log: &Log, tx: &mut PgConnection, new: &[&NewDraft]) -> sqlx::Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
     let orders: Vec<&Order> = new.iter().map(|draft| &draft.order).collect();
     let items: Vec<(OrderId, &[Item])> =
         new.iter().map(|draft| (draft.order.id, draft.items.as_slice())).collect();

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{OrdersError, domain::OrderStatus, store};
 
-/// Takes a draft away as if it had never been asked for; an order that is no draft any more stays.
+/// Takes a draft away as if it had never been asked for, with the request that made it; an order that is no draft any more stays.
 #[tracing::instrument(name = "orders.delete_draft", skip_all, fields(order.id = %id))]
 pub(crate) async fn delete_draft(
     log: &Log,
@@ -21,7 +21,8 @@ pub(crate) async fn delete_draft(
     if order.status != OrderStatus::Draft {
         return Ok(());
     }
-    store::orders::delete_draft(&mut tx, id, request_id).await?;
+    store::orders::delete_draft(&mut tx, id).await?;
+    store::orders::forget_requests(&mut tx, request_id.as_slice()).await?;
     let data =
         OrderDrafted { order_id: id.to_string(), customer_id: order.customer_id.to_string() };
     let event = NewEvent::new("order.deleted", id, order.version + 1, &data, cause);

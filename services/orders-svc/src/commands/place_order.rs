@@ -1,12 +1,14 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use ids::OrderId;
 use log::{Cause, Claim, Log, NewEvent, RequestKey};
 use money::Money;
 use proto::{
     events::v1::{OrderPlaced, OrderedLine},
-    inventory::v1::{ReserveStockLine, ReserveStockRequest},
+    inventory::v1::{Product, ReserveStockLine, ReserveStockRequest},
 };
+use sqlx::PgConnection;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -34,7 +36,16 @@ pub(crate) struct PlaceOrder {
     pub(crate) placed_at: Option<DateTime<Utc>>,
 }
 
-/// An order whose stock is reserved.
+/// The order that a command answers with.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// As the command has just made it.
+    New(Box<Order>, Vec<Item>),
+    /// As earlier commands have made it: to be read.
+    Known(OrderId),
+}
+
+/// An order that is to be placed.
 #[derive(Debug, Clone)]
 pub(crate) struct Placement {
     request_key: Option<RequestKey>,
@@ -42,105 +53,106 @@ pub(crate) struct Placement {
     order: Order,
     items: Vec<Item>,
     placed_at: Option<DateTime<Utc>>,
-    /// After that the stock may go to others.
-    expires_at: DateTime<Utc>,
+    /// After that the stock may go to others. None when it was no draft any more, so that nothing was reserved.
+    reserved_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Placed {
     Now(Box<Order>),
-    /// It was placed before; read it again.
     Earlier,
 }
 
-/// Reserves all lines of a draft, or none, and commits it as placed.
+/// Reserves all lines of a draft, or none, and commits it as placed. An order that was placed before is left as it is.
 #[tracing::instrument(name = "orders.place_order", skip_all, fields(order.id = %command.order.id))]
 pub(crate) async fn place_order(
     orders: &Orders,
     command: PlaceOrder,
-) -> Result<(Order, Vec<Item>), OrdersError> {
-    let id = command.order.id;
-    if command.order.status != OrderStatus::Draft {
-        return placed_before(command);
-    }
-    let reserved = reserve(orders, &command).await?;
-    let mut items = command.items;
-    for item in items.iter_mut().filter(|item| !item.price_agreed) {
-        if let Some(price) = reserved.prices.get(&item.sku) {
-            item.price = *price;
-        }
-    }
-    let mut order = command.order;
-    (order.total_amount, order.tax_amount) = domain::totals(&items)?;
-    let placement = Placement {
-        request_key: command.request_key,
-        cause: command.cause,
-        order,
-        items: items.clone(),
-        placed_at: command.placed_at,
-        expires_at: reserved.expires_at,
+) -> Result<Answer, OrdersError> {
+    let PlaceOrder { request_key, cause, mut order, mut items, placed_at } = command;
+    let id = order.id;
+    let reserved_until = match order.status {
+        OrderStatus::Draft => reserve(orders, id, &mut items).await?,
+        OrderStatus::Placed
+        | OrderStatus::Cancelled
+        | OrderStatus::Shipped
+        | OrderStatus::Completed => None,
     };
-    match orders.placements.submit(placement).await?? {
-        Placed::Now(order) => Ok((*order, items)),
-        Placed::Earlier => {
-            let mut db = orders.log.pool().acquire().await?;
-            let order = store::orders::get(&mut db, id).await?;
-            Ok((order, store::items::of_order(&mut db, id).await?))
-        }
-    }
+    (order.total_amount, order.tax_amount) = domain::totals(&items)?;
+    let placement =
+        Placement { request_key, cause, order, items: items.clone(), placed_at, reserved_until };
+    Ok(match orders.placements.submit(placement).await?? {
+        Placed::Now(order) => Answer::New(order, items),
+        Placed::Earlier => Answer::Known(id),
+    })
 }
 
-/// Repeating a command that has succeeded answers with the order; a cancelled one can not be placed.
-fn placed_before(command: PlaceOrder) -> Result<(Order, Vec<Item>), OrdersError> {
-    if command.order.status == OrderStatus::Cancelled {
-        command.order.clone().after(Move::Place)?;
-    }
-    Ok((command.order, command.items))
-}
-
-struct Reserved {
-    prices: HashMap<String, Money>,
-    expires_at: DateTime<Utc>,
-}
-
-async fn reserve(orders: &Orders, command: &PlaceOrder) -> Result<Reserved, OrdersError> {
-    let lines = command.items.iter();
+/// Reserves the lines of a draft, and gives those without an agreed price the catalogue's. None when it turns out to be no draft any
+/// more: what became of it says more than what inventory-svc says then.
+async fn reserve(
+    orders: &Orders,
+    id: OrderId,
+    items: &mut [Item],
+) -> Result<Option<DateTime<Utc>>, OrdersError> {
+    let lines = items.iter();
     let lines = lines.map(|item| ReserveStockLine { sku: item.sku.clone(), quantity: item.qty });
-    let request =
-        ReserveStockRequest { order_id: command.order.id.to_string(), lines: lines.collect() };
-    let answer =
-        orders.inventory.clone().reserve_stock(request).await.map_err(refusal)?.into_inner();
-    let expires_at = answer
+    let request = ReserveStockRequest { order_id: id.to_string(), lines: lines.collect() };
+    let answer = match orders.inventory.clone().reserve_stock(request).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => {
+            let refusal = refusal(status);
+            if refusal.is_final() {
+                let mut db = orders.log.pool().acquire().await?;
+                if store::orders::get(&mut db, id).await?.status != OrderStatus::Draft {
+                    return Ok(None);
+                }
+            }
+            return Err(refusal);
+        }
+    };
+    let prices: HashMap<String, Money> =
+        answer.products.into_iter().map(price_of).collect::<Result<_, _>>()?;
+    for item in items.iter_mut().filter(|item| !item.price_agreed) {
+        let price = prices.get(&item.sku);
+        item.price = *price.ok_or_else(|| unclear("a reserved product is not in the answer"))?;
+    }
+    let until = answer
         .expire_time
         .and_then(|time| DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?))
-        .ok_or_else(|| away(Status::internal("a reservation without a time limit")))?;
-    let prices = answer
-        .products
-        .into_iter()
-        .map(|product| {
-            let price = product.price.and_then(|price| Money::parse(&price.amount).ok());
-            let price = price.ok_or_else(|| away(Status::internal("a product without a price")))?;
-            Ok((product.sku, price))
-        })
-        .collect::<Result<_, OrdersError>>()?;
-    Ok(Reserved { prices, expires_at })
+        .ok_or_else(|| unclear("a reservation has no time limit"))?;
+    Ok(Some(until))
+}
+
+/// What the catalogue asks for one.
+pub(crate) fn price_of(product: Product) -> Result<(String, Money), OrdersError> {
+    let price = rpc::from_money(product.price.as_ref());
+    Ok((product.sku, price.map_err(|error| unclear(&format!("a price: {error}")))?))
 }
 
 /// What inventory-svc refuses goes on as it is; where it cannot be asked, time may help.
-pub(crate) fn refusal(status: Status) -> OrdersError {
+fn refusal(status: Status) -> OrdersError {
     match status.code() {
         Code::FailedPrecondition | Code::InvalidArgument | Code::AlreadyExists => {
             OrdersError::Stock(Box::new(status))
         }
-        _ => away(status),
+        _ => not_asked(status),
     }
 }
 
-fn away(status: Status) -> OrdersError {
-    OrdersError::InventoryAway(Box::new(status))
+/// inventory-svc could not be asked, or not in time.
+pub(crate) fn not_asked(status: Status) -> OrdersError {
+    match status.code() {
+        // A transport whose deadline has passed calls it cancelled.
+        Code::DeadlineExceeded | Code::Cancelled => OrdersError::InventoryLate(Box::new(status)),
+        _ => OrdersError::InventoryAway(Box::new(status)),
+    }
 }
 
-/// Commits orders whose stock is reserved. Five statements however many; waits only for the same orders.
+fn unclear(why: &str) -> OrdersError {
+    OrdersError::InventoryAway(Box::new(Status::internal(why)))
+}
+
+/// Commits orders whose stock is reserved. Seven statements however many; waits only for the same orders and equal requests.
 pub(crate) async fn commit_placements(
     log: Log,
     placements: Vec<Placement>,
@@ -151,21 +163,84 @@ pub(crate) async fn commit_placements(
     let locked = store::orders::lock(&mut tx, &ids).await?;
     let mut locked: HashMap<Uuid, Order> =
         locked.into_iter().map(|order| (order.id.0, order)).collect();
+    let mut claims = claim(&mut tx, &placements).await?;
 
     let mut verdicts: Vec<Result<Placed, OrdersError>> = Vec::with_capacity(placements.len());
+    let mut refused: Vec<Uuid> = Vec::new();
     for placement in &placements {
-        let verdict = decide(placement, locked.get(&placement.order.id.0), now);
+        let key = placement.request_key.as_ref();
+        let claim = key.and_then(|_| claims.next());
+        let verdict = decide(placement, claim.as_ref(), locked.get(&placement.order.id.0), now);
         // The same order twice in a batch: the second finds it placed.
         if let Ok(Placed::Now(order)) = &verdict {
             locked.insert(order.id.0, Order::clone(order));
         }
+        if let (Err(_), Some(Claim::New), Some(key)) = (&verdict, claim, key) {
+            refused.push(key.id);
+        }
         verdicts.push(verdict);
     }
-    claim(&mut tx, &placements, &mut verdicts).await?;
+    store::orders::forget_requests(&mut tx, &refused).await?;
+    save(&log, &mut tx, &placements, &verdicts).await?;
+    log.commit(tx).await?;
+    Ok(verdicts)
+}
 
+/// What is known of the requests of those placements that have one, in their order.
+async fn claim(
+    tx: &mut PgConnection,
+    placements: &[Placement],
+) -> sqlx::Result<std::vec::IntoIter<Claim>> {
+    let claims: Vec<_> = placements
+        .iter()
+        .filter_map(|one| Some((one.request_key.as_ref()?, one.order.id.to_string())))
+        .collect();
+    Ok(log::claim_all(tx, store::SCHEMA, &claims).await?.into_iter())
+}
+
+fn decide(
+    placement: &Placement,
+    claim: Option<&Claim>,
+    locked: Option<&Order>,
+    now: DateTime<Utc>,
+) -> Result<Placed, OrdersError> {
+    let id = placement.order.id;
+    let before = locked.ok_or(OrdersError::OrderNotFound(id))?;
+    match (claim, &placement.request_key) {
+        (Some(Claim::Other), Some(key)) => return Err(OrdersError::RequestIdUsed(key.id)),
+        // This very request placed it, whatever became of it since.
+        (Some(Claim::Answered(_)), _) if before.placed_at.is_some() => return Ok(Placed::Earlier),
+        _ => (),
+    }
+    match before.status {
+        OrderStatus::Placed | OrderStatus::Shipped | OrderStatus::Completed => {
+            return Ok(Placed::Earlier);
+        }
+        OrderStatus::Draft | OrderStatus::Cancelled => (),
+    }
+    let mut order = before.clone().after(Move::Place)?;
+    let reserved_until = placement.reserved_until.ok_or(OrdersError::Changed(id))?;
+    if before.version != placement.order.version {
+        return Err(OrdersError::Changed(id));
+    }
+    if now + EXPIRY_MARGIN > reserved_until {
+        return Err(OrdersError::ReservationRanOut(id));
+    }
+    order.total_amount = placement.order.total_amount;
+    order.tax_amount = placement.order.tax_amount;
+    order.placed_at = Some(placement.placed_at.unwrap_or(now));
+    Ok(Placed::Now(Box::new(order)))
+}
+
+async fn save(
+    log: &Log,
+    tx: &mut PgConnection,
+    placements: &[Placement],
+    verdicts: &[Result<Placed, OrdersError>],
+) -> sqlx::Result<()> {
     let placed: Vec<(&Placement, &Order)> = placements
         .iter()
-        .zip(&verdicts)
+        .zip(verdicts)
         .filter_map(|(placement, verdict)| match verdict {
             Ok(Placed::Now(order)) => Some((placement, order.as_ref())),
             Ok(Placed::Earlier) | Err(_) => None,
@@ -177,65 +252,9 @@ pub(crate) async fn commit_placements(
         .flat_map(|(placement, _)| placement.items.iter().filter(|item| !item.price_agreed))
         .collect();
     let events: Vec<NewEvent> = placed.iter().map(|(p, order)| event(p, order)).collect();
-    store::orders::update(&mut tx, &orders).await?;
-    store::items::update_prices(&mut tx, &items).await?;
-    log.append(&mut tx, &events).await?;
-    log.commit(tx).await?;
-    Ok(verdicts)
-}
-
-fn decide(
-    placement: &Placement,
-    locked: Option<&Order>,
-    now: DateTime<Utc>,
-) -> Result<Placed, OrdersError> {
-    let id = placement.order.id;
-    let before = locked.ok_or(OrdersError::OrderNotFound(id))?;
-    match before.status {
-        OrderStatus::Placed | OrderStatus::Shipped | OrderStatus::Completed => {
-            return Ok(Placed::Earlier);
-        }
-        OrderStatus::Draft | OrderStatus::Cancelled => (),
-    }
-    let mut order = before.clone().after(Move::Place)?;
-    if before.version != placement.order.version || now + EXPIRY_MARGIN > placement.expires_at {
-        return Err(OrdersError::Changed(id));
-    }
-    order.total_amount = placement.order.total_amount;
-    order.tax_amount = placement.order.tax_amount;
-    order.placed_at = Some(placement.placed_at.unwrap_or(now));
-    Ok(Placed::Now(Box::new(order)))
-}
-
-/// Notes the requests of those that are placed; one whose id was used for something else is not placed.
-async fn claim(
-    tx: &mut sqlx::PgConnection,
-    placements: &[Placement],
-    verdicts: &mut [Result<Placed, OrdersError>],
-) -> sqlx::Result<()> {
-    let mut seen = HashSet::new();
-    let mut claims = Vec::new();
-    let mut indices = Vec::new();
-    for (index, (placement, verdict)) in placements.iter().zip(verdicts.iter_mut()).enumerate() {
-        let Some(key) = &placement.request_key else { continue };
-        if !matches!(verdict, Ok(Placed::Now(_))) {
-            continue;
-        }
-        if !seen.insert(key.id) {
-            *verdict = Err(OrdersError::RequestIdUsed(key.id));
-            continue;
-        }
-        claims.push((key, placement.order.id.to_string()));
-        indices.push(index);
-    }
-    let found = log::claim_all(tx, store::SCHEMA, &claims).await?;
-    for ((index, claim), (key, _)) in indices.into_iter().zip(found).zip(&claims) {
-        // A draft that is placed now was not placed by an earlier request, so that one was another.
-        if claim != Claim::New {
-            verdicts[index] = Err(OrdersError::RequestIdUsed(key.id));
-        }
-    }
-    Ok(())
+    store::orders::update(tx, &orders).await?;
+    store::items::update_prices(tx, &items).await?;
+    log.append(tx, &events).await
 }
 
 fn event(placement: &Placement, order: &Order) -> NewEvent {

@@ -19,10 +19,7 @@ pub(crate) struct ShipOrder {
 
 /// Locks the order; inventory-svc hears of the shipment by its event and takes the goods off the shelf.
 #[tracing::instrument(name = "orders.ship_order", skip_all, fields(order.id = %command.id))]
-pub(crate) async fn ship_order(
-    log: &Log,
-    command: ShipOrder,
-) -> Result<(Order, Shipment), OrdersError> {
+pub(crate) async fn ship_order(log: &Log, command: ShipOrder) -> Result<Shipment, OrdersError> {
     let shipment_id = ShipmentId::generate();
     let mut tx = log.begin().await?;
     // First the order, as in every command: an equal request waits here.
@@ -31,7 +28,7 @@ pub(crate) async fn ship_order(
     if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, shipment_id).await? {
         let shipments = store::shipments::of_order(&mut tx, command.id).await?;
         let earlier = shipments.into_iter().find(|shipment| shipment.id.to_string() == earlier);
-        return Ok((before, earlier.ok_or(sqlx::Error::RowNotFound)?));
+        return Ok(earlier.ok_or(sqlx::Error::RowNotFound)?);
     }
     let items = store::items::of_order(&mut tx, command.id).await?;
     let paid = before.paid;
@@ -50,7 +47,7 @@ pub(crate) async fn ship_order(
     store::orders::update(&mut tx, &[&order]).await?;
     log.append(&mut tx, &events).await?;
     log.commit(tx).await?;
-    Ok((order, shipment))
+    Ok(shipment)
 }
 
 fn shipped(order: &Order, shipment: &Shipment, complete: bool, cause: &Cause) -> NewEvent {

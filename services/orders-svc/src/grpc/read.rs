@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use ids::{CustomerId, OrderId, OrderItemId};
 use log::{Cause, RequestKey};
 use money::Money;
-use proto::{
-    inventory::v1::{BatchGetProductsRequest, inventory_service_client::InventoryServiceClient},
-    orders::v1 as pb,
-};
+use proto::{inventory::v1::BatchGetProductsRequest, orders::v1 as pb};
 use rpc::Fields;
 use rust_decimal::Decimal;
 use tonic::Status;
@@ -17,8 +14,10 @@ use uuid::Uuid;
 
 use crate::{
     OrdersError,
-    commands::{CreateCustomers, NewCustomer, NewDraft, ShipOrder, refusal},
+    commands::{self, CreateCustomers, NewCustomer, NewDraft, ShipOrder},
     domain::{self, Item, Order, OrderStatus},
+    grpc::Orders,
+    store,
 };
 
 const LINES_MAX: usize = 500;
@@ -46,7 +45,7 @@ pub(super) fn create_customers(
     let mut fields = Fields::default();
     fields.count("requests", request.requests.len(), 1, BATCH_MAX);
     let mut customers = Vec::with_capacity(request.requests.len());
-    for (index, one) in request.requests.into_iter().enumerate() {
+    for (index, one) in request.requests.into_iter().take(BATCH_MAX).enumerate() {
         let prefix = format!("requests[{index}].");
         if !one.request_id.is_empty() {
             fields.bad(format!("{prefix}request_id"), "must be empty within a batch");
@@ -59,7 +58,7 @@ pub(super) fn create_customers(
 
 /// Reads an order and looks its SKUs up in the catalogue, so that an unknown one is named with all else that is wrong.
 pub(super) async fn create_order(
-    inventory: &InventoryServiceClient<rpc::Client>,
+    orders: &Orders,
     request: pb::CreateOrderRequest,
 ) -> Result<NewDraft, Status> {
     if request.place_time.is_some() {
@@ -79,12 +78,15 @@ pub(super) async fn create_order(
     }
     let metadata = fields.metadata("metadata", request.metadata);
     let lines: Vec<pb::CreateOrderLine> = request.lines.into_iter().take(LINES_MAX).collect();
-    let catalogue = look_up(inventory, &lines).await?;
+    let catalogue = look_up(orders, &lines).await?;
     let items: Vec<Item> = lines
         .into_iter()
         .enumerate()
         .map(|(index, line)| read_line(&mut fields, index, line, &catalogue))
         .collect();
+    if !fields.is_clean() {
+        name_what_the_database_knows(orders, &mut fields, customer_id, placed_at).await?;
+    }
     let Some(customer_id) = customer_id else { return Err(fields.refuse()) };
     fields.done()?;
 
@@ -98,6 +100,7 @@ pub(super) async fn create_order(
         created_at: DateTime::UNIX_EPOCH,
         placed_at: None,
         paid: false,
+        cancel_reason: String::new(),
         version: 1,
         metadata,
     };
@@ -115,7 +118,7 @@ fn read_line(
     let sku = fields.sku(&field("sku"), line.sku);
     let qty = fields.within(&field("quantity"), line.quantity, 1, QUANTITY_MAX);
     let listed = catalogue.get(&sku).copied();
-    if listed.is_none() && !sku.is_empty() {
+    if listed.is_none() && is_sku(&sku) {
         fields.bad(field("sku"), format!("{sku} is not in the catalogue"));
     }
     let agreed = line.unit_price.as_ref();
@@ -144,12 +147,11 @@ fn tax_rate(fields: &mut Fields, field: &str, text: &str) -> Decimal {
     if text.is_empty() {
         return Decimal::ZERO;
     }
-    match text.parse::<Decimal>() {
-        Ok(rate)
-            if rate >= Decimal::ZERO && rate <= Decimal::ONE && rate.normalize().scale() <= 4 =>
-        {
-            rate
-        }
+    let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+    let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty();
+    let rate = text.parse::<Decimal>().ok().filter(|rate| *rate <= Decimal::ONE);
+    match rate {
+        Some(rate) if plain(whole) && plain(places) && places.len() <= 4 => rate,
         _ => {
             fields.bad(field, "is not a rate from 0 to 1 with at most four places, such as 0.20");
             Decimal::ZERO
@@ -159,23 +161,45 @@ fn tax_rate(fields: &mut Fields, field: &str, text: &str) -> Decimal {
 
 /// The prices of those SKUs that the catalogue has.
 async fn look_up(
-    inventory: &InventoryServiceClient<rpc::Client>,
+    orders: &Orders,
     lines: &[pb::CreateOrderLine],
 ) -> Result<HashMap<String, Money>, OrdersError> {
-    let skus: BTreeSet<String> = lines
-        .iter()
-        .filter(|line| !line.sku.is_empty() && line.sku.len() <= 64)
-        .map(|line| line.sku.clone())
-        .collect();
+    let skus: BTreeSet<&String> =
+        lines.iter().map(|line| &line.sku).filter(|sku| is_sku(sku)).collect();
     if skus.is_empty() {
         return Ok(HashMap::new());
     }
-    let request = BatchGetProductsRequest { skus: skus.into_iter().collect() };
-    let found = inventory.clone().batch_get_products(request).await.map_err(refusal)?.into_inner();
-    let price = |price: Option<proto::common::v1::Money>| {
-        price.and_then(|price| Money::parse(&price.amount).ok()).unwrap_or_default()
-    };
-    Ok(found.products.into_iter().map(|product| (product.sku, price(product.price))).collect())
+    let request = BatchGetProductsRequest { skus: skus.into_iter().cloned().collect() };
+    let found = orders.inventory.clone().batch_get_products(request).await;
+    let found = found.map_err(commands::not_asked)?.into_inner();
+    found.products.into_iter().map(commands::price_of).collect()
+}
+
+fn is_sku(text: &str) -> bool {
+    let mut fields = Fields::default();
+    fields.sku("sku", text.to_owned());
+    fields.is_clean()
+}
+
+/// An order that is refused anyway hears what would be refused next, too.
+async fn name_what_the_database_knows(
+    orders: &Orders,
+    fields: &mut Fields,
+    customer_id: Option<CustomerId>,
+    placed_at: Option<DateTime<Utc>>,
+) -> Result<(), OrdersError> {
+    let mut db = orders.db().await?;
+    if let Some(id) = customer_id
+        && store::customers::existing(&mut db, &[id.0]).await?.is_empty()
+    {
+        fields.bad("customer_id", OrdersError::UnknownCustomer(id).to_string());
+    }
+    if let Some(placed_at) = placed_at
+        && placed_at > store::orders::now(&mut db).await?
+    {
+        fields.bad("place_time", OrdersError::PlacedInFuture.to_string());
+    }
+    Ok(())
 }
 
 pub(super) fn ship_order(request: pb::ShipOrderRequest) -> Result<ShipOrder, Status> {

@@ -31,6 +31,7 @@ pub(super) fn order(order: Order, items: Vec<Item>, shipments: Vec<Shipment>) ->
         metadata: order.metadata.map(rpc::json_to_struct),
         // Payment makes no event of the order, so no version of its own.
         etag: format!("{}-{}", order.version, u8::from(order.paid)),
+        cancel_reason: order.cancel_reason,
     }
 }
 

@@ -32,16 +32,18 @@ pub(crate) async fn insert(
     .await
 }
 
+/// Those who have these addresses, in their order. Only Postgres folds case, since it decides what is unique.
 pub(crate) async fn find_by_emails(
     db: &mut PgConnection,
     emails: &[String],
 ) -> sqlx::Result<Vec<Customer>> {
-    let emails: Vec<String> = emails.iter().map(|email| email.to_lowercase()).collect();
     sqlx::query_as!(
         Customer,
-        r#"select id as "id: _", name, email, phone, created_at, metadata, version
-           from orders.customers where lower(email) = any($1)"#,
-        &emails,
+        r#"select c.id as "id: _", c.name, c.email, c.phone, c.created_at, c.metadata, c.version
+           from unnest($1::text[]) with ordinality as given (email, place)
+           join orders.customers c on lower(c.email) = lower(given.email)
+           order by given.place"#,
+        emails,
     )
     .fetch_all(db)
     .await

@@ -57,15 +57,16 @@ pub(crate) async fn update_prices(tx: &mut PgConnection, items: &[&Item]) -> sql
     }
     let ids: Vec<Uuid> = items.iter().map(|item| item.id.0).collect();
     let prices: Vec<Money> = items.iter().map(|item| item.price).collect();
-    sqlx::query!(
+    let updated = sqlx::query!(
         "update orders.order_items i set price = new.price
          from unnest($1::uuid[], $2::numeric[]) as new (id, price) where i.id = new.id",
         &ids,
         &prices as &[Money],
     )
     .execute(tx)
-    .await?;
-    Ok(())
+    .await?
+    .rows_affected();
+    if updated == items.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
 /// Adds what leaves with a shipment to what has left before. The check on the column refuses more than was ordered.
