@@ -1,0 +1,296 @@
+//! The service under test with all that it needs.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use clap::Parser;
+use inventory_svc::Sweeper;
+use log::{Cause, Log, NewEvent, Relay};
+use orders_svc::Config;
+use proto::{
+    events::v1::InvoicePaid, inventory::v1::inventory_service_client::InventoryServiceClient,
+    log::v1::event_log_client::EventLogClient,
+    orders::v1::orders_service_client::OrdersServiceClient,
+};
+use rpc::Shutdown;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+use testkit::{Keys, TestDb, TestNats};
+
+use crate::{proxy::Proxy, requests::new_id};
+
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) type Orders = OrdersServiceClient<rpc::Client>;
+
+pub(crate) struct App {
+    /// A caller without a token, whom the open doors let in.
+    pub(crate) client: Orders,
+    pub(crate) event_log: EventLogClient<rpc::Client>,
+    pub(crate) inventory: InventoryServiceClient<rpc::Client>,
+    /// Stands between the two services, if so asked.
+    pub(crate) proxy: Proxy,
+    /// inventory-svc's: tests drive it themselves.
+    pub(crate) sweeper: Sweeper,
+    /// Sees everything.
+    pub(crate) db: PgPool,
+    url: String,
+    arguments: Vec<String>,
+    process: Option<Child>,
+    billing_log: Log,
+    shutdown: Shutdown,
+    database: TestDb,
+    _nats: TestNats,
+    keys: Keys,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        self.kill();
+    }
+}
+
+impl App {
+    /// Everything in this process.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let app = Self::around(&listener, false).await;
+        serve(&app.arguments, listener, &app.shutdown).await;
+        app
+    }
+
+    /// The same with a wall between the services.
+    pub(crate) async fn start_with_proxy() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let app = Self::around(&listener, true).await;
+        serve(&app.arguments, listener, &app.shutdown).await;
+        app
+    }
+
+    /// The same, and orders-svc in a process of its own, which can be killed.
+    pub(crate) async fn start_as_process() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut app = Self::around(&listener, true).await;
+        drop(listener);
+        app.restart().await;
+        app
+    }
+
+    /// All but orders-svc, which will be at the listener.
+    async fn around(listener: &TcpListener, with_proxy: bool) -> Self {
+        let (database, nats) = (TestDb::start().await, TestNats::start().await);
+        let keys = Keys::new(7);
+        let public_key = keys.public();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = Shutdown::new();
+        let (inventory_url, sweeper) = serve_inventory(&database, &nats, &url, &shutdown).await;
+        let to_inventory = rpc::ClientConfig::default().client(&inventory_url).unwrap();
+        let proxy = Proxy::start(to_inventory.clone()).await;
+        let arguments = [
+            "orders-svc",
+            "--database-url",
+            &database.url("orders_svc"),
+            "--nats-url",
+            &nats.url(),
+            "--inventory-url",
+            if with_proxy { &proxy.url } else { &inventory_url },
+            // No hole is ever fetched here.
+            "--billing-url",
+            "http://127.0.0.1:9",
+            "--auth-public-key",
+            public_key.to_str().unwrap(),
+            "--open",
+        ];
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+
+        let billing_pool = PgPool::connect(&database.url("billing_svc")).await.unwrap();
+        let billing_log = Log::new(billing_pool, "billing");
+        let bus = log::connect(&config(&arguments).nats, "test").await.unwrap();
+        let relay = Relay::new(billing_log.clone(), bus, 64 << 20);
+        relay.lead().await.unwrap();
+        tokio::spawn(relay.run(shutdown.clone()));
+
+        let channel = rpc::ClientConfig::default().client(&url).unwrap();
+        Self {
+            client: OrdersServiceClient::new(channel.clone()),
+            event_log: EventLogClient::new(channel),
+            inventory: InventoryServiceClient::new(to_inventory),
+            proxy,
+            sweeper,
+            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            url,
+            arguments,
+            process: None,
+            billing_log,
+            shutdown,
+            database,
+            _nats: nats,
+            keys,
+        }
+    }
+
+    /// A second replica of the service, on the same database.
+    pub(crate) async fn start_another(&self) -> Orders {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        serve(&self.arguments, listener, &self.shutdown).await;
+        OrdersServiceClient::new(rpc::ClientConfig::default().client(&url).unwrap())
+    }
+
+    /// Ann, whose token has these permissions.
+    pub(crate) fn caller(&self, permissions: &[&str]) -> Orders {
+        let token = Some(self.keys.token(permissions, 3600));
+        let config = rpc::ClientConfig { token, ..rpc::ClientConfig::default() };
+        OrdersServiceClient::new(config.client(&self.url).unwrap())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Starts the process where it was, and waits until it serves.
+    pub(crate) async fn restart(&mut self) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        let process = Command::new(env!("CARGO_BIN_EXE_orders-svc"))
+            .args(&self.arguments[1..])
+            .args(["--grpc-addr", &address])
+            .stderr(Stdio::null())
+            .spawn();
+        self.process = Some(process.unwrap());
+        eventually(async || tokio::net::TcpStream::connect(&address).await.is_ok()).await;
+    }
+
+    /// Waits until each service has applied what the other has published so far, and what billing has.
+    pub(crate) async fn settle(&self) {
+        let behind = "select
+               coalesce(max(e.id), 0) > (select coalesce(max(log_id), 0) from inventory.consumer_positions)
+               or (select coalesce(max(id), 0) from billing.events_log)
+                 > (select coalesce(max(log_id), 0) from orders.consumer_positions)
+             from orders.events_log e";
+        let is_behind =
+            async || sqlx::query_scalar::<_, bool>(behind).fetch_one(&self.db).await.unwrap();
+        eventually(async || !is_behind().await).await;
+    }
+
+    /// billing-svc says that an order's invoice is paid, so often.
+    pub(crate) async fn hear_paid(&self, orders: &[&str]) {
+        let event = |order_id: &&str| {
+            let (invoice_id, order_id) = (new_id(), (*order_id).to_owned());
+            let data = InvoicePaid { invoice_id: invoice_id.clone(), order_id };
+            NewEvent::new("invoice.paid", invoice_id, 2, &data, &Cause::of_call())
+        };
+        let events: Vec<NewEvent> = orders.iter().map(event).collect();
+        let mut tx = self.billing_log.begin().await.unwrap();
+        self.billing_log.append(&mut tx, &events).await.unwrap();
+        self.billing_log.commit(tx).await.unwrap();
+        self.settle().await;
+    }
+
+    /// Types, versions and data of what was published of an aggregate, in order.
+    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
+        sqlx::query_as(
+            "select event_type, (payload->'version')::bigint, payload->'data' from orders.events_log
+             where payload->>'subject' = $1 order by id",
+        )
+        .bind(subject)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Types and versions only, such as `order.placed 2`.
+    pub(crate) async fn told_of(&self, subject: &str) -> Vec<String> {
+        let events = self.events_of(subject).await;
+        events.into_iter().map(|(what, version, _)| format!("{what} {version}")).collect()
+    }
+
+    /// The answer to a question that has one number.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.db).await.unwrap()
+    }
+
+    /// Why events were put aside by either service, in their order.
+    pub(crate) async fn dead_letters(&self) -> Vec<String> {
+        let letters = "select error from orders.dead_letters union all select error from inventory.dead_letters";
+        sqlx::query_scalar(letters).fetch_all(&self.db).await.unwrap()
+    }
+
+    /// How many Postgres has seen in this database.
+    pub(crate) async fn deadlocks(&self) -> i64 {
+        // A session tells the statistics of its past after a second, or when it ends.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        for _ in 0..20 {
+            let _ = self.find_order(&new_id()).await;
+        }
+        self.count("select deadlocks from pg_stat_database where datname = current_database()")
+            .await
+    }
+
+    /// Adds the foreign keys that a shared database has.
+    pub(crate) async fn share_the_database(&self) {
+        let url = self.database.url("postgres");
+        schema::cross_schema(&url, schema::CrossSchema::Apply).await.unwrap();
+    }
+}
+
+/// Waits for something that will be true soon.
+pub(crate) async fn eventually(is_true: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_true().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(WAIT_MAX, waiting).await.unwrap();
+}
+
+fn config(arguments: &[String]) -> Config {
+    Config::parse_from(arguments)
+}
+
+async fn serve(arguments: &[String], listener: TcpListener, shutdown: &Shutdown) {
+    let config = config(arguments);
+    let bus = log::connect(&config.nats, "test").await.unwrap();
+    let pool = pg::connect(&config.postgres, "orders").await.unwrap();
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        orders_svc::serve(&config, pool, bus, listener, told).await.unwrap();
+    });
+}
+
+async fn serve_inventory(
+    database: &TestDb,
+    nats: &TestNats,
+    orders_url: &str,
+    shutdown: &Shutdown,
+) -> (String, Sweeper) {
+    let config = inventory_svc::Config::parse_from([
+        "inventory-svc",
+        "--database-url",
+        &database.url("inventory_svc"),
+        "--nats-url",
+        &nats.url(),
+        "--orders-url",
+        orders_url,
+        "--sweep-interval-ms",
+        "3600000",
+    ]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let bus = log::connect(&config.nats, "test").await.unwrap();
+    let pool = pg::connect(&config.postgres, "inventory").await.unwrap();
+    let to_orders = config.client.client(&config.orders_url).unwrap();
+    let sweeper = Sweeper::new(Log::new(pool.clone(), "inventory"), to_orders);
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        inventory_svc::serve(&config, pool, bus, listener, told).await.unwrap();
+    });
+    (url, sweeper)
+}

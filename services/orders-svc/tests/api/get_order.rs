@@ -1,0 +1,59 @@
+use proto::orders::v1::OrderStatus;
+use tonic::Code;
+
+use testkit::refusal;
+
+use crate::{
+    app::App,
+    requests::{new_id, shipping},
+};
+
+#[tokio::test]
+async fn an_order_comes_with_its_lines_and_shipments() {
+    let app = App::start().await;
+    app.stock("A", 10, "1.00").await;
+    app.stock("B", 10, "2.00").await;
+    let order = app.placed(&[("B", 1), ("A", 3), ("B", 2)]).await;
+    let (b, a) = (order.lines[0].line_id.as_str(), order.lines[1].line_id.as_str());
+    let (_, first) = app.ship_as(shipping(&order.order_id, &[(a, 2)])).await.unwrap();
+    let (_, second) = app.ship_as(shipping(&order.order_id, &[(a, 1), (b, 1)])).await.unwrap();
+
+    let found = app.order(&order.order_id).await;
+    let skus: Vec<&str> = found.lines.iter().map(|line| line.sku.as_str()).collect();
+    assert_eq!(skus, ["B", "A", "B"], "in the order in which they were given");
+    assert_eq!(found.shipments, [first, second]);
+    let left: Vec<i32> = found.lines.iter().map(|line| line.shipped_quantity).collect();
+    assert_eq!(left, [1, 3, 0]);
+    assert_eq!(found.status(), OrderStatus::Placed);
+}
+
+#[tokio::test]
+async fn an_order_that_does_not_exist_is_not_found() {
+    let app = App::start().await;
+    let nothing = new_id();
+    let refused = refusal(app.find_order(&nothing).await);
+    refused.is(Code::NotFound, "ORDER_NOT_FOUND");
+    assert_eq!(refused.facts, [format!("order_id: {nothing}")]);
+    refusal(app.find_order("7").await).names(&["order_id"]);
+}
+
+/// What is answered is of one moment: status and shipped quantities agree while a shipment commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_order_is_read_as_of_one_moment() {
+    let app = App::start().await;
+    app.stock("A", 1000, "1.00").await;
+    for _ in 0..15 {
+        let order = app.placed(&[("A", 2)]).await;
+        let ship = app.ship(&order.order_id);
+        let read = async {
+            for _ in 0..15 {
+                let seen = app.order(&order.order_id).await;
+                let shipped = seen.lines[0].shipped_quantity;
+                let expected = if seen.status() == OrderStatus::Shipped { (2, 1) } else { (0, 0) };
+                assert_eq!((shipped, seen.shipments.len()), expected);
+            }
+        };
+        let (shipped, ()) = tokio::join!(ship, read);
+        shipped.unwrap();
+    }
+}

@@ -1,0 +1,112 @@
+//! `ListCustomers` and `GetCustomer`.
+
+use proto::orders::v1::{
+    BatchCreateCustomersRequest, CreateCustomerRequest, GetCustomerRequest, ListCustomersRequest,
+};
+use tonic::{Code, Status};
+
+use testkit::refusal;
+
+use crate::{
+    app::App,
+    requests::{customer, metadata, new_id},
+};
+
+async fn list(app: &App, request: ListCustomersRequest) -> Result<(Vec<String>, String), Status> {
+    let answer = app.client.clone().list_customers(request).await?.into_inner();
+    let emails = answer.customers.into_iter().map(|customer| customer.email).collect();
+    Ok((emails, answer.next_page_token))
+}
+
+fn pages_of(page_size: i32, page_token: &str) -> ListCustomersRequest {
+    ListCustomersRequest { page_size, page_token: page_token.to_owned(), ..Default::default() }
+}
+
+async fn create(app: &App, requests: Vec<CreateCustomerRequest>) {
+    let request = BatchCreateCustomersRequest { requests };
+    app.client.clone().batch_create_customers(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_customer_is_found_by_its_id() {
+    let app = App::start().await;
+    let made = app.create_customer(customer("ann@example.com")).await.unwrap();
+    let get = |customer_id: &str| {
+        let request = GetCustomerRequest { customer_id: customer_id.to_owned() };
+        let mut client = app.client.clone();
+        async move { client.get_customer(request).await }
+    };
+    assert_eq!(get(&made.customer_id).await.unwrap().into_inner().customer, Some(made));
+    let nobody = new_id();
+    let refused = refusal(get(&nobody).await);
+    refused.is(Code::NotFound, "CUSTOMER_NOT_FOUND");
+    assert_eq!(refused.facts, [format!("customer_id: {nobody}")]);
+    refusal(get("ann").await).names(&["customer_id"]);
+    refusal(get("").await).names(&["customer_id"]);
+}
+
+#[tokio::test]
+async fn customers_come_oldest_first_and_new_ones_move_nothing() {
+    let app = App::start().await;
+    for name in ["a", "b", "c", "d", "e"] {
+        create(&app, vec![customer(&format!("{name}@x"))]).await;
+    }
+    let (first, token) = list(&app, pages_of(2, "")).await.unwrap();
+    create(&app, vec![customer("f@x")]).await;
+    let (second, token) = list(&app, pages_of(3, &token)).await.unwrap();
+    let (third, token) = list(&app, pages_of(3, &token)).await.unwrap();
+    assert_eq!([first, second, third].concat(), ["a@x", "b@x", "c@x", "d@x", "e@x", "f@x"]);
+    assert_eq!(token, "");
+    assert_eq!(list(&app, ListCustomersRequest::default()).await.unwrap().0.len(), 6);
+}
+
+#[tokio::test]
+async fn an_address_finds_its_customer_whatever_its_case() {
+    let app = App::start().await;
+    create(&app, vec![customer("ann@example.com"), customer("bob@example.com")]).await;
+    let of = |email: &str| ListCustomersRequest { email: email.to_owned(), ..Default::default() };
+    let found = list(&app, of("BOB@Example.com")).await.unwrap();
+    assert_eq!(found, (vec!["bob@example.com".to_owned()], String::new()));
+    assert_eq!(list(&app, of("bob@example.co")).await.unwrap().0, [""; 0]);
+    assert_eq!(list(&app, of("bob@example%")).await.unwrap().0, [""; 0]);
+    for bad in ["bob", "bob@example.com\0"] {
+        refusal(list(&app, of(bad)).await).names(&["email"]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_goes_on_with_its_own_list_only() {
+    let app = App::start().await;
+    create(&app, ["a@x", "b@x", "c@x"].map(customer).to_vec()).await;
+    let (_, token) = list(&app, pages_of(1, "")).await.unwrap();
+    let other = ListCustomersRequest { email: "a@x".to_owned(), ..pages_of(1, &token) };
+    refusal(list(&app, other).await).names(&["page_token"]);
+    for broken in [format!("{token}0"), "x".to_owned(), "x.y".to_owned(), format!("{token}\0")] {
+        refusal(list(&app, pages_of(1, &broken)).await).names(&["page_token"]);
+    }
+    for size in [-1, 1001] {
+        refusal(list(&app, pages_of(size, "")).await).names(&["page_size"]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_large_customers_fits_into_a_message() {
+    let app = App::start().await;
+    let large = |n| CreateCustomerRequest {
+        metadata: metadata("a", &"x".repeat(16_000)),
+        ..customer(&format!("{n}@x"))
+    };
+    for batch in 0..3 {
+        create(&app, (batch * 100..batch * 100 + 100).map(large).collect()).await;
+    }
+    let (mut all, mut token) = list(&app, pages_of(1000, "")).await.unwrap();
+    assert!((100..300).contains(&all.len()), "{}", all.len());
+    while !token.is_empty() {
+        let (page, next) = list(&app, pages_of(1000, &token)).await.unwrap();
+        all.extend(page);
+        token = next;
+    }
+    let expected: Vec<String> = (0..300).map(|n| format!("{n}@x")).collect();
+    all.sort_by_key(|email| email.trim_end_matches("@x").parse::<u32>().unwrap());
+    assert_eq!(all, expected);
+}
