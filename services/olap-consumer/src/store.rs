@@ -207,11 +207,9 @@ impl Store {
             days: plan(&self.files.days, &mut books.receivables.days),
             set_aside: plan(&self.files.set_aside, &mut books.set_aside),
         };
-        let nothing = BTreeMap::new();
-        let before = self.manifest().map_or(&nothing, |manifest| &manifest.positions);
-        let is_due =
-            self.saved.is_none() || flush.changes_a_table() || flush.positions != *before;
-        Ok(is_due.then_some(flush))
+        // The very first manifest says that nothing is counted yet.
+        let moved = self.manifest().is_none_or(|before| before.positions != flush.positions);
+        Ok((moved || flush.changes_a_table()).then_some(flush))
     }
 
     fn write(&mut self, flush: &Flush) -> anyhow::Result<()> {

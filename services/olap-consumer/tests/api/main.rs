@@ -1,1 +1,17 @@
+//! The consumer beside real NATS and Postgres; the services that it follows are played by their logs, with relay and `EventLog`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it, helpers of tests too")]
 
+mod shop;
+mod trade;
+mod model;
+mod folder;
+
+mod counts;
+mod days;
+mod disk;
+mod files;
+mod flush;
+mod holes;
+mod killed;
+mod readiness;
+mod set_aside;

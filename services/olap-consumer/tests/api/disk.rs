@@ -1,0 +1,106 @@
+//! A disk that takes nothing: what is counted waits in memory, and is written once it can be.
+
+use std::{
+    fs,
+    io::Read,
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use manifest::Manifest;
+use proto::events::v1::ProductCreated;
+use testkit::refusal;
+use tonic::Code;
+
+use crate::{
+    folder, model,
+    shop::{SOURCES, Shop, eventually},
+    trade::{Trade, ended, event, new_id, placed, trade},
+};
+
+/// While a folder has a file's temporary name, the file cannot be written, not even by root.
+async fn nothing_is_lost_while(blocked: impl Fn(u64) -> String) {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = shop.consume(dir.path()).await;
+    for source in SOURCES {
+        Trade::new(source, 9).go_on(&shop, 10).await;
+    }
+    let before = shop.caught_up(dir.path()).await;
+    consumer.is_ready_soon().await;
+
+    let block = dir.path().join(blocked(before.version + 1));
+    fs::create_dir(&block).unwrap();
+    let data = ProductCreated { sku: "new".to_owned(), ..Default::default() };
+    shop.publish("inventory", &[event("product.created", "new", &data)]).await;
+    consumer.is_not_ready_soon().await;
+    ended(trade(&shop, 30, 10)).await;
+    let refused = refusal(consumer.flush().await);
+    refused.is(Code::Unavailable, "NOT_WRITTEN");
+    assert_eq!(refused.message, "the materializations cannot be written now");
+    assert_eq!(consumer.manifest().await.unwrap().version, i64::try_from(before.version).unwrap());
+    // What was there stays there, whole.
+    let (manifest, tables) = folder::read(dir.path());
+    assert_eq!(manifest, before);
+    assert_eq!(tables, model::tables(&shop, &manifest).await);
+
+    fs::remove_dir(&block).unwrap();
+    shop.caught_up(dir.path()).await;
+    consumer.is_ready_soon().await;
+    consumer.stop().await;
+    let (manifest, tables) = folder::read(dir.path());
+    assert_eq!(tables, model::tables(&shop, &manifest).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_the_manifest_cannot_be_written() {
+    nothing_is_lost_while(|_| "manifest.json.tmp".to_owned()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_a_table_cannot_be_written() {
+    nothing_is_lost_while(|version| format!("stock_snapshot.{version}.0.parquet.tmp")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_leaves_nothing_behind_and_loses_nothing() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = shop.consume(dir.path()).await;
+    let mut trades = SOURCES.map(|source| Trade::new(source, 11));
+    for _ in 0..10 {
+        let live = shop.caught_up(dir.path()).await;
+        // Whoever writes there is told that the disk is full.
+        let full = format!("open_invoices.{}.0.parquet.tmp", live.version + 1);
+        symlink("/dev/full", dir.path().join(full)).unwrap();
+        for trade in &mut trades {
+            trade.go_on(&shop, 5).await;
+        }
+    }
+    shop.caught_up(dir.path()).await;
+    consumer.stop().await;
+    let (manifest, tables) = folder::read(dir.path());
+    assert_eq!(tables, model::tables(&shop, &manifest).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_disk_is_said_once() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = shop.command(dir.path(), "10").stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the folder is open", async || Manifest::read(dir.path()).unwrap().is_some()).await;
+    let block = dir.path().join("manifest.json.tmp");
+    fs::create_dir(&block).unwrap();
+    shop.publish("orders", &[placed(&new_id(), 1, "2026-11-24T09:00:00Z")]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fs::remove_dir(&block).unwrap();
+    shop.caught_up(dir.path()).await;
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success());
+    let count = |text: &str| said.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(count("are not written: the manifest cannot be written"), 1, "{said}");
+    assert_eq!(count("are written again"), 1, "{said}");
+}

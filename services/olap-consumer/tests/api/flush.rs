@@ -1,0 +1,104 @@
+use std::{collections::BTreeSet, fs};
+
+use futures::future::join_all;
+use manifest::Manifest;
+
+use crate::{
+    folder,
+    shop::{Shop, eventually},
+    trade::{ended, new_id, placed, trade},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_counted_is_on_the_disk_when_the_call_returns() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = shop.config(dir.path(), &[]);
+    config.flush_interval_ms = 3_600_000;
+    let clock = std::sync::Arc::new(crate::shop::now);
+    let consumer = crate::shop::Consumer::start(config, clock).await;
+    consumer.is_ready_soon().await;
+    assert_eq!(consumer.flush().await.unwrap(), 1, "nothing is counted yet");
+    ended(trade(&shop, 20, 17)).await;
+    let newest = shop.newest().await;
+    eventually("all is counted", async || {
+        let version = consumer.flush().await.unwrap();
+        let found = Manifest::read(dir.path()).unwrap().unwrap();
+        assert_eq!(i64::try_from(found.version).unwrap(), version);
+        newest.iter().all(|(source, id)| {
+            found.positions.get(*source).is_some_and(|position| position.log_id == *id)
+        })
+    })
+    .await;
+    let (last, _) = folder::read(dir.path());
+    let version = consumer.flush().await.unwrap();
+    assert_eq!(version, i64::try_from(last.version).unwrap(), "there was nothing to write");
+
+    let told = consumer.manifest().await.unwrap();
+    assert_eq!(told.version, version);
+    assert_eq!(told.write_time, Some(rpc::to_time(last.written_at)));
+    let positions: Vec<_> =
+        told.positions.iter().map(|at| (at.source.as_str(), at.sequence)).collect();
+    assert_eq!(
+        positions,
+        newest.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    );
+    let files = |path: &String, rows: u64| (path.clone(), i64::try_from(rows).unwrap());
+    let named: Vec<_> = last.files.iter().map(|file| files(&file.path, file.row_count)).collect();
+    let shown: Vec<_> = told.files.iter().map(|file| (file.path.clone(), file.row_count)).collect();
+    assert_eq!(shown, named);
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_at_once_share_a_write() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = shop.consume(dir.path()).await;
+    consumer.is_ready_soon().await;
+    let trading = trade(&shop, 100, 18);
+    let mut calls = 0;
+    let first = consumer.flush().await.unwrap();
+    while !trading.iter().all(tokio::task::JoinHandle::is_finished) {
+        let answers = join_all((0..100).map(|_| consumer.flush())).await;
+        calls += answers.len();
+        let versions: BTreeSet<i64> = answers.into_iter().map(Result::unwrap).collect();
+        assert!(versions.len() <= 20, "{versions:?}");
+    }
+    ended(trading).await;
+    let last = consumer.flush().await.unwrap();
+    assert!(calls >= 300 && usize::try_from(last - first).unwrap() < calls / 5);
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_written_are_those_of_the_files() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = shop.consume(dir.path()).await;
+    // As told with the version that is on the disk.
+    let written = async || {
+        let version = Manifest::read(dir.path()).unwrap().unwrap().version;
+        let mut bytes = 0;
+        eventually("it tells of the version", async || {
+            let told = consumer.manifest().await.unwrap();
+            bytes = u64::try_from(told.written_bytes).unwrap();
+            told.version == i64::try_from(version).unwrap()
+        })
+        .await;
+        bytes
+    };
+    let json_bytes = || fs::metadata(dir.path().join("manifest.json")).unwrap().len();
+    consumer.is_ready_soon().await;
+    let mut expected = json_bytes();
+    assert_eq!(written().await, expected);
+    for _ in 0..3 {
+        let before = Manifest::read(dir.path()).unwrap().unwrap();
+        shop.publish("orders", &[placed(&new_id(), 1, "2026-11-24T09:00:00Z")]).await;
+        let manifest = shop.caught_up(dir.path()).await;
+        let new = manifest.files.iter().filter(|file| !before.files.contains(file));
+        expected += new.map(|file| file.size_bytes).sum::<u64>() + json_bytes();
+        assert_eq!(written().await, expected);
+    }
+    consumer.stop().await;
+}

@@ -1,0 +1,78 @@
+//! What is in the folder, read with nothing but the manifest and a Parquet library: as any reader would.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+};
+
+use chrono::{DateTime, NaiveDate, SecondsFormat};
+use manifest::{Manifest, Materialized};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::Field,
+};
+use uuid::Uuid;
+
+/// The lines of each table, sorted: values in the order of the columns, with a bar between.
+pub(crate) type Tables = BTreeMap<String, Vec<String>>;
+
+pub(crate) fn read(folder: &Path) -> (Manifest, Tables) {
+    // The files of a version go when it is no longer the live one.
+    loop {
+        let manifest = Manifest::read(folder).unwrap().unwrap();
+        let lines: Option<Vec<_>> =
+            manifest.files.iter().map(|file| Some((file, read_file(folder, file)?))).collect();
+        if let Some(lines) = lines {
+            let mut tables = Tables::new();
+            for (file, lines) in lines {
+                assert_eq!(lines.len() as u64, file.row_count, "{}", file.path);
+                tables.entry(file.table.clone()).or_default().extend(lines);
+            }
+            tables.values_mut().for_each(|lines| lines.sort());
+            return (manifest, tables);
+        }
+        assert_ne!(Manifest::read(folder).unwrap().unwrap().version, manifest.version);
+    }
+}
+
+pub(crate) fn lines(folder: &Path, table: &str) -> Vec<String> {
+    let is_there = Manifest::read(folder).unwrap().is_some();
+    if is_there { read(folder).1.remove(table).unwrap_or_default() } else { Vec::new() }
+}
+
+/// None when it is not there.
+fn read_file(folder: &Path, file: &Materialized) -> Option<Vec<String>> {
+    let path = folder.join(&file.path);
+    assert_eq!(fs::metadata(&path).ok()?.len(), file.size_bytes);
+    let reader = SerializedFileReader::new(File::open(path).ok()?).unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(|row| {
+        let values = row.unwrap().into_columns().into_iter().map(|(_, value)| text(value));
+        values.collect::<Vec<_>>().join("|")
+    });
+    Some(rows.collect())
+}
+
+fn text(field: Field) -> String {
+    match field {
+        Field::Int(value) => value.to_string(),
+        Field::Long(value) => value.to_string(),
+        Field::Str(value) => value,
+        Field::Bytes(value) => Uuid::from_slice(value.data()).unwrap().to_string(),
+        Field::Date(days) => NaiveDate::from_epoch_days(days).unwrap().to_string(),
+        Field::TimestampMicros(micros) => DateTime::from_timestamp_micros(micros)
+            .unwrap()
+            .to_rfc3339_opts(SecondsFormat::Micros, true),
+        Field::Decimal(value) => {
+            assert_eq!((value.precision(), value.scale()), (18, 2));
+            let hundredths = i64::from_be_bytes(value.data().try_into().unwrap());
+            amount(hundredths)
+        }
+        other => panic!("no table has a column like {other:?}"),
+    }
+}
+
+pub(crate) fn amount(hundredths: i64) -> String {
+    assert!(hundredths >= 0);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}

@@ -1,0 +1,293 @@
+//! Random but sensible trade: what the three services would log of it, a transaction at a time.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use log::{Cause, NewEvent};
+use proto::{
+    common::v1::Money,
+    events::v1::{
+        CreditNoteIssued, CustomerChanged, InvoiceIssued, InvoiceOverdue, InvoicePaid,
+        InvoiceVoided, OrderCancelled, OrderPlaced, PaymentAllocated, PaymentReceived,
+        ProductCreated, StockChanged, StockLevelChanged,
+    },
+};
+use tokio::{task::JoinHandle, time::sleep};
+use uuid::Uuid;
+
+use crate::{
+    folder::amount,
+    shop::{SOURCES, Shop, now},
+};
+
+/// Numbers that look random and are the same in each run.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Below `sides`.
+    pub(crate) fn roll(&mut self, sides: i64) -> i64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        i64::try_from((z ^ (z >> 31)) % u64::try_from(sides).unwrap()).unwrap()
+    }
+
+    /// One of them, taken out.
+    fn take<T>(&mut self, of: &mut Vec<T>) -> Option<T> {
+        let sides = i64::try_from(of.len()).unwrap();
+        let index = (sides > 0).then(|| usize::try_from(self.roll(sides)).unwrap())?;
+        Some(of.swap_remove(index))
+    }
+}
+
+/// One source's trade.
+#[derive(Debug, Clone)]
+pub(crate) struct Trade {
+    source: &'static str,
+    dice: Dice,
+    /// Placed and not cancelled.
+    orders: Vec<(String, i64, DateTime<Utc>)>,
+    products: i64,
+    /// Open, with what is owed.
+    invoices: Vec<(String, i64)>,
+    /// Paid in full.
+    settled: Vec<String>,
+}
+
+impl Trade {
+    pub(crate) fn new(source: &'static str, seed: u64) -> Self {
+        let dice = Dice::new(seed);
+        let (orders, invoices, settled) = (Vec::new(), Vec::new(), Vec::new());
+        Self { source, dice, orders, products: 0, invoices, settled }
+    }
+
+    /// Commits some transactions; now and then one is rolled back, which leaves a gap in the log's ids.
+    pub(crate) async fn go_on(&mut self, shop: &Shop, transactions: usize) {
+        self.go_on_with(shop.log(self.source), transactions, Duration::ZERO).await;
+    }
+
+    async fn go_on_with(&mut self, log: &log::Log, transactions: usize, pause: Duration) {
+        for _ in 0..transactions {
+            let before = self.clone();
+            let mut events = Vec::new();
+            for _ in 0..=self.dice.roll(4) {
+                self.next(&mut events);
+            }
+            let mut tx = log.begin().await.unwrap();
+            log.append(&mut tx, &events).await.unwrap();
+            if self.dice.roll(20) == 0 {
+                tx.rollback().await.unwrap();
+                *self = Self { dice: self.dice.clone(), ..before };
+            } else {
+                log.commit(tx).await.unwrap();
+            }
+            sleep(pause).await;
+        }
+    }
+
+    fn next(&mut self, events: &mut Vec<NewEvent>) {
+        match self.source {
+            "orders" => self.order(events),
+            "inventory" => self.stock(events),
+            _ => self.invoice(events),
+        }
+    }
+
+    fn order(&mut self, events: &mut Vec<NewEvent>) {
+        let order_id = new_id();
+        match self.dice.roll(10) {
+            0..6 => {
+                // As by an import: of the last two days.
+                let placed = now() - TimeDelta::minutes(self.dice.roll(2880));
+                let total = self.dice.roll(50_000);
+                let data = OrderPlaced {
+                    order_id: order_id.clone(),
+                    total: money(total),
+                    place_time: Some(placed.into()),
+                    ..Default::default()
+                };
+                events.push(event("order.placed", &order_id, &data));
+                self.orders.push((order_id, total, placed));
+            }
+            6..8 => {
+                let Some((id, total, placed)) = self.dice.take(&mut self.orders) else { return };
+                let data = OrderCancelled {
+                    order_id: id.clone(),
+                    total: money(total),
+                    place_time: Some(placed.into()),
+                    ..Default::default()
+                };
+                events.push(event("order.cancelled", &id, &data));
+            }
+            8 => {
+                let data = OrderCancelled { order_id: order_id.clone(), ..Default::default() };
+                events.push(event("order.cancelled", &order_id, &data));
+            }
+            _ => {
+                let data = CustomerChanged { customer_id: order_id.clone() };
+                events.push(event("customer.created", &order_id, &data));
+            }
+        }
+    }
+
+    fn stock(&mut self, events: &mut Vec<NewEvent>) {
+        if self.products == 0 || self.dice.roll(4) == 0 {
+            self.products += 1;
+            let sku = format!("sku-{:05}", self.products);
+            let data = ProductCreated { sku: sku.clone(), ..Default::default() };
+            return events.push(event("product.created", &sku, &data));
+        }
+        let kinds = ["stock.received", "stock.reserved", "stock.released", "stock.shipped"];
+        let kind = kinds[usize::try_from(self.dice.roll(4)).unwrap()];
+        let levels = (0..=self.dice.roll(5)).map(|_| StockLevelChanged {
+            sku: format!("sku-{:05}", 1 + self.dice.roll(self.products)),
+            on_hand: i32::try_from(self.dice.roll(1000)).unwrap(),
+            reserved: i32::try_from(self.dice.roll(100)).unwrap(),
+            ..Default::default()
+        });
+        let data = StockChanged { levels: levels.collect(), ..Default::default() };
+        events.push(event(kind, &new_id(), &data));
+    }
+
+    fn invoice(&mut self, events: &mut Vec<NewEvent>) {
+        match self.dice.roll(12) {
+            0..6 => {
+                let (id, owed) = (new_id(), self.dice.roll(50_000));
+                let due = now().date_naive() + TimeDelta::days(self.dice.roll(160) - 130);
+                events.push(issued(&id, owed, &due.to_string()));
+                if owed == 0 {
+                    return self.settle(events, id);
+                }
+                self.invoices.push((id, owed));
+            }
+            6..9 => self.pay(events),
+            9 => {
+                let Some((id, owed)) = self.dice.take(&mut self.invoices) else { return };
+                let data = InvoiceVoided {
+                    invoice_id: id.clone(),
+                    amount: money(owed),
+                    ..Default::default()
+                };
+                events.push(event("invoice.voided", &id, &data));
+            }
+            10 => {
+                let open = self.dice.roll(2) == 0;
+                let open = if open { self.dice.take(&mut self.invoices) } else { None };
+                let id = open.map(|(id, _)| id).or_else(|| self.dice.take(&mut self.settled));
+                let Some(id) = id else { return };
+                let data = CreditNoteIssued { invoice_id: id.clone(), ..Default::default() };
+                events.push(event("credit_note.issued", &id, &data));
+            }
+            _ => {
+                let Some((id, _)) = self.invoices.first() else { return };
+                let data = InvoiceOverdue { invoice_id: id.clone(), ..Default::default() };
+                events.push(event("invoice.overdue", id, &data));
+            }
+        }
+    }
+
+    /// One payment of up to three invoices, the last of them perhaps in part.
+    fn pay(&mut self, events: &mut Vec<NewEvent>) {
+        let (mut allocations, mut settled) = (Vec::new(), Vec::new());
+        for _ in 0..=self.dice.roll(3) {
+            let Some((id, owed)) = self.dice.take(&mut self.invoices) else { break };
+            let residual = if self.dice.roll(2) == 0 { 0 } else { self.dice.roll(owed) };
+            allocations.push(PaymentAllocated {
+                invoice_id: id.clone(),
+                amount: money(owed - residual),
+                residual: money(residual),
+            });
+            if residual == 0 {
+                settled.push(id);
+            } else {
+                self.invoices.push((id, residual));
+                break;
+            }
+        }
+        let data = PaymentReceived { allocations, ..Default::default() };
+        events.push(event("payment.received", &new_id(), &data));
+        settled.into_iter().for_each(|id| self.settle(events, id));
+    }
+
+    fn settle(&mut self, events: &mut Vec<NewEvent>, id: String) {
+        let data = InvoicePaid { invoice_id: id.clone(), ..Default::default() };
+        events.push(event("invoice.paid", &id, &data));
+        self.settled.push(id);
+    }
+}
+
+/// Trade of all sources for a while, each by itself.
+pub(crate) fn trade(shop: &Shop, transactions: usize, seed: u64) -> Vec<JoinHandle<()>> {
+    let one = |source: &'static str| {
+        let (log, mut trade) = (shop.log(source).clone(), Trade::new(source, seed));
+        tokio::spawn(async move {
+            trade.go_on_with(&log, transactions, Duration::from_millis(2)).await;
+        })
+    };
+    SOURCES.into_iter().map(one).collect()
+}
+
+pub(crate) async fn ended(trade: Vec<JoinHandle<()>>) {
+    for one in trade {
+        one.await.unwrap();
+    }
+}
+
+pub(crate) fn issued(id: &str, owed: i64, due_date: &str) -> NewEvent {
+    event("invoice.issued", id, &issued_data(id, owed, due_date))
+}
+
+pub(crate) fn issued_data(id: &str, owed: i64, due_date: &str) -> InvoiceIssued {
+    InvoiceIssued {
+        invoice_id: id.to_owned(),
+        customer_id: new_id(),
+        amount: money(owed),
+        due_date: due_date.to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn placed(id: &str, total: i64, time: &str) -> NewEvent {
+    let time: DateTime<Utc> = time.parse().unwrap();
+    let data = OrderPlaced {
+        order_id: id.to_owned(),
+        total: money(total),
+        place_time: Some(time.into()),
+        ..Default::default()
+    };
+    event("order.placed", id, &data)
+}
+
+pub(crate) fn cancelled(id: &str, total: i64, time: &str) -> NewEvent {
+    let time: DateTime<Utc> = time.parse().unwrap();
+    let data = OrderCancelled {
+        order_id: id.to_owned(),
+        total: money(total),
+        place_time: Some(time.into()),
+        ..Default::default()
+    };
+    event("order.cancelled", id, &data)
+}
+
+pub(crate) fn event(
+    event_type: &'static str,
+    subject: &str,
+    data: &impl serde::Serialize,
+) -> NewEvent {
+    NewEvent::new(event_type, subject, 1, data, &Cause::of_call())
+}
+
+pub(crate) fn money(hundredths: i64) -> Option<Money> {
+    Some(Money { amount: amount(hundredths), currency_code: "GBP".to_owned() })
+}
+
+pub(crate) fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
