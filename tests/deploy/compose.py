@@ -127,6 +127,8 @@ def check_variables(code: Code, compose: dict) -> list[str]:
     example = variables(code)
     problems = [f"{name} is not in .docker/env.example" for name in used - example.keys()]
     problems += [f"{name} of .docker/env.example is not used" for name in example.keys() - used]
+    open_ended = {name for name, rest in re.findall(r"\$\{(\w+)(:\?)?", text) if not rest and not example.get(name)}
+    problems += [f"{name} may be missing somewhere" for name in open_ended - {"BRAMBLE_LOG"}]
     filled = {name: value or "x" for name, value in example.items()}
     for missing in [name for name, value in example.items() if not value]:
         try:

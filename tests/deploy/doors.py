@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pg8000.native
 
@@ -46,7 +46,11 @@ def check(code: Code, programs: Path) -> list[str]:
 def in_postgres(url: str, statement: str) -> None:
     at = urlsplit(url)
     connection = pg8000.native.Connection(
-        at.username or "postgres", host=at.hostname, port=at.port or 5432, password=at.password, database=at.path.strip("/")
+        at.username or "postgres",
+        host=at.hostname,
+        port=at.port or 5432,
+        password=unquote(at.password or "") or None,
+        database=at.path.strip("/"),
     )
     connection.run(statement)
     connection.close()
@@ -62,7 +66,7 @@ class Fleet:
             if service.schema:
                 # The roles belong to all databases of a Postgres, and other tests make them so.
                 self.values[f"BRAMBLE_{service.schema.upper()}_DB_PASSWORD"] = f"{service.schema}_svc"
-        self.values["BRAMBLE_POSTGRES_PASSWORD"] = admin.password or "none"
+        self.values["BRAMBLE_POSTGRES_PASSWORD"] = unquote(admin.password or "none")
         self.containers = compose.interpolated(code, self.values)
         self.replacements = {
             "postgres://postgres@postgres:5432/bramble": f"postgres://{admin.username}@{admin.hostname}:{admin.port}/{database}",

@@ -32,7 +32,7 @@ FAULTS = [
     Fault(COMPOSE, "http://billing-svc:50053", "http://billing-svc:50054", "BRAMBLE_BILLING_URL is"),
     Fault(COMPOSE, "postgres://orders_svc@", "postgres://postgres@", "DATABASE_URL is"),
     Fault(COMPOSE, "PGPASSWORD: ${BRAMBLE_HR_DB_PASSWORD:", "PGPASSWORD: ${BRAMBLE_ORDERS_DB_PASSWORD:", "hr-svc: PGPASSWORD is"),
-    Fault(COMPOSE, "${BRAMBLE_POSTGRES_PASSWORD:?see .docker/env.example}", "${BRAMBLE_POSTGRES_PASSWORD}", "would start without BRAMBLE_POSTGRES_PASSWORD"),
+    Fault(COMPOSE, "${BRAMBLE_POSTGRES_PASSWORD:?see .docker/env.example}", "${BRAMBLE_POSTGRES_PASSWORD}", "BRAMBLE_POSTGRES_PASSWORD may be missing"),
     Fault(COMPOSE, "  hr-svc:\n", "  hrm-svc:\n", "hr-svc is not in it"),
     Fault(COMPOSE, "read_only: true", "read_only: false", "read_only"),
     Fault(COMPOSE, "  mem_limit: 96m\n  pids_limit", "  pids_limit", "orders-svc has not: a mem_limit"),
@@ -67,9 +67,9 @@ FAULTS = [
     Fault(SINGLE, "newTag: 0.1.0", "newTag: latest", "a version of its image"),
     Fault(".gitignore", "/.docker/secrets\n", "", "git does not ignore .docker/secrets"),
     Fault("k3s/overlays/single/secrets/passwords.env", "", "BRAMBLE_POSTGRES_PASSWORD=x\n", "is committed"),
-    Fault(CONF, "sync_interval: always", "sync_interval: 2m", "does not sync"),
+    Fault(CONF, "sync_interval: always", "sync_interval: 2m", "has not once: sync_interval: always"),
     Fault(CONF, "authorization {", "authorization", "nats-server:"),
-    Fault(CONF, "password: $BRAMBLE_NATS_HR_PASSWORD", "password: secret", "the users of the bus are"),
+    Fault(CONF, "password: $BRAMBLE_NATS_HR_PASSWORD", "password: secret", "the passwords that it is given are not those"),
     Fault(CONF, '"bramble.orders.>"', '"bramble.>"', "orders may publish bramble.hr.order.placed.v1"),
     Fault(CONF, '"bramble.billing.>"\n', '"bramble.billing.invoice.>"\n', "billing published a batch and heard"),
     Fault(CONF, '"_INBOX.ledger-svc.>"', '"_INBOX.>"', "ledger may subscribe _INBOX.hr-svc.>"),
@@ -77,7 +77,7 @@ FAULTS = [
     Fault(CONF, '"$JS.API.CONSUMER.CREATE.INVENTORY", ', '"$JS.API.CONSUMER.CREATE.INVENTORY", "$JS.API.CONSUMER.CREATE.HR", ', "olap may publish $JS.API.CONSUMER.CREATE.HR"),
     Fault(CONF, '"$JS.API.STREAM.UPDATE.BILLING", ', "", "billing cannot make its stream"),
     Fault(CONF, '"$JS.API.CONSUMER.MSG.NEXT.BILLING.*", ', "", "orders reads [] from BILLING"),
-    Fault(CONF, "  users: [", "  default_permissions: {publish: \">\"}\n  users: [", "admin"),
+    Fault(CONF, "  users: [", "  default_permissions: {publish: \"bramble.>\"}\n  users: [", "admin may not publish"),
     Fault(CONF, "authorization {", "no_auth_user: reader\nauthorization {", "None gets in"),
     Fault(DOCKERFILE, "sha256=1b9f", "sha256=2b9f", "it takes DuckDB"),
     Fault(DOCKERFILE, " --bin hr-svc", "", "it builds"),
@@ -99,6 +99,9 @@ FAULTS = [
 
 def main() -> int:
     wanted = [fault for fault in FAULTS if all(word in f"{fault.file} {fault.becomes} {fault.said}" for word in sys.argv[1:])]
+    if not wanted:
+        print("no fault is meant by that")
+        return 1
     missed = 0
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
