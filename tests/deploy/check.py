@@ -18,6 +18,9 @@ import sys
 import venv
 from pathlib import Path
 
+# The checkout stays as it is.
+sys.dont_write_bytecode = True
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
