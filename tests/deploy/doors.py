@@ -68,9 +68,10 @@ class Fleet:
                 self.values[f"BRAMBLE_{service.schema.upper()}_DB_PASSWORD"] = f"{service.schema}_svc"
         self.values["BRAMBLE_POSTGRES_PASSWORD"] = unquote(admin.password or "none")
         self.containers = compose.interpolated(code, self.values)
+        there = f"{admin.hostname}:{admin.port or 5432}/{database}"
         self.replacements = {
-            "postgres://postgres@postgres:5432/bramble": f"postgres://{admin.username}@{admin.hostname}:{admin.port}/{database}",
-            "@postgres:5432/bramble": f"@{admin.hostname}:{admin.port}/{database}",
+            "postgres://postgres@postgres:5432/bramble": f"postgres://{admin.username or 'postgres'}@{there}",
+            "@postgres:5432/bramble": f"@{there}",
             "/run/secrets": str(self.secrets),
             "/var/lib/bramble": str(folder),
         }

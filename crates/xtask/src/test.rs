@@ -57,6 +57,12 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
         interrupt.run(&mut cargo)
     })?;
     if test.filter.is_none() {
+        step("a sale behind closed doors", || {
+            let mut check = checkout.command("python3");
+            check.args(["tests/deploy/check.py", "--bin"]).arg(&bin);
+            check.env("BRAMBLE_ADMIN_DATABASE_URL", &url);
+            interrupt.run(&mut check)
+        })?;
         step("a week of real trade", || {
             journey::check(checkout, bin, &checkout.root.join("tests/data/week"))
         })?;
