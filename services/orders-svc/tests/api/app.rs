@@ -234,6 +234,20 @@ impl App {
             .await
     }
 
+    /// Ends orders-svc's sessions, and lets nobody begin one. The others keep theirs.
+    pub(crate) async fn close_the_database(&self) {
+        let name = &self.database.name;
+        self.database.admin(&format!("alter database {name} with allow_connections false")).await;
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                   where datname = current_database() and usename = 'orders_svc'";
+        self.count(end).await;
+    }
+
+    pub(crate) async fn open_the_database(&self) {
+        let name = &self.database.name;
+        self.database.admin(&format!("alter database {name} with allow_connections true")).await;
+    }
+
     /// Adds the foreign keys that a shared database has.
     pub(crate) async fn share_the_database(&self) {
         let url = self.database.url("postgres");

@@ -37,6 +37,9 @@ const OFF: &str = "
                       when 'draft' then coalesce(r.state, 'held') not in ('held', 'lapsed')
                       else r.state is distinct from 'shipped' end
   union all
+  select 'stock held for nobody: ' || order_id from inventory.reservations r
+  where state in ('held', 'confirmed', 'shipped') and not exists (select from orders.orders o where o.id = r.order_id)
+  union all
   select 'total of ' || o.id from orders.orders o join line on line.order_id = o.id
   where (total_amount, tax_amount) <> (net + tax, tax)
   union all

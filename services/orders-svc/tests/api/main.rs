@@ -24,4 +24,5 @@ mod cancel_order;
 mod payments;
 mod events;
 mod killed;
+mod postgres_away;
 mod model;
