@@ -229,6 +229,7 @@ impl App {
         tokio::time::sleep(Duration::from_millis(1100)).await;
         for _ in 0..20 {
             let _ = self.find_order(&new_id()).await;
+            let _ = self.reservation(&new_id()).await;
         }
         self.count("select deadlocks from pg_stat_database where datname = current_database()")
             .await

@@ -56,7 +56,7 @@ async fn an_order_whose_skus_nobody_can_look_up_is_not_begun() {
 async fn a_draft_stays_while_inventory_is_away_and_the_same_request_goes_on_with_it() {
     let app = App::start_with_proxy().await;
     app.stock("A", 5, "1.00").await;
-    app.proxy.set(Way::ClosedToReserving);
+    app.proxy.set(Way::RefusesToReserve(Code::Unavailable));
     let request = placed_at_once(&app, new_id()).await;
     for _ in 0..2 {
         let answer = app.client.clone().create_order(request.clone()).await;
@@ -76,7 +76,7 @@ async fn a_draft_stays_while_inventory_is_away_and_the_same_request_goes_on_with
 async fn a_draft_without_a_request_id_does_not_stay() {
     let app = App::start_with_proxy().await;
     app.stock("A", 5, "1.00").await;
-    app.proxy.set(Way::ClosedToReserving);
+    app.proxy.set(Way::RefusesToReserve(Code::Unavailable));
     let request = placed_at_once(&app, String::new()).await;
     let answer = app.client.clone().create_order(request).await;
     try_again(answer, Code::Unavailable, "INVENTORY_UNAVAILABLE");
@@ -89,10 +89,22 @@ async fn a_draft_is_placed_once_inventory_is_back() {
     let app = App::start_with_proxy().await;
     app.stock("A", 5, "1.00").await;
     let draft = app.draft(&[("A", 2)]).await;
-    for way in [Way::Closed, Way::ClosedToReserving] {
-        app.proxy.set(way);
+    let away = (Code::Unavailable, "INVENTORY_UNAVAILABLE");
+    let late = (Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    for (said, (code, reason)) in [
+        (Code::Unavailable, away),
+        (Code::ResourceExhausted, away),
+        (Code::Unauthenticated, away),
+        (Code::PermissionDenied, away),
+        (Code::Internal, away),
+        (Code::DeadlineExceeded, late),
+        // So a transport calls a deadline that has passed.
+        (Code::Cancelled, late),
+    ] {
+        app.proxy.set(Way::RefusesToReserve(said));
         let answer = app.client.clone().place_order(placing(&draft.order_id)).await;
-        try_again(answer, Code::Unavailable, "INVENTORY_UNAVAILABLE");
+        assert!(!answer.as_ref().unwrap_err().message().contains("for no reason of the trade"));
+        try_again(answer, code, reason);
         assert_eq!(app.order(&draft.order_id).await, draft);
     }
     app.proxy.set(Way::Open);

@@ -11,7 +11,7 @@ use proto::inventory::v1::{
     inventory_service_server::{InventoryService, InventoryServiceServer},
 };
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::app::eventually;
 
@@ -20,8 +20,8 @@ use crate::app::eventually;
 pub(crate) enum Way {
     Open,
     Closed,
-    /// Only what reserves does not get through.
-    ClosedToReserving,
+    /// Only what reserves does not get through, and is answered so.
+    RefusesToReserve(Code),
     /// A request to reserve arrives once the way is open again, even when nobody waits for it any more.
     HoldsRequests,
     /// The stock is reserved, but the answer stays away until the way is open again.
@@ -76,7 +76,8 @@ impl Proxy {
         let way = *self.way.borrow();
         match way {
             Way::Open => self.real.reserve_stock(request).await,
-            Way::Closed | Way::ClosedToReserving => Err(Status::unavailable("away")),
+            Way::Closed => Err(Status::unavailable("away")),
+            Way::RefusesToReserve(code) => Err(Status::new(code, "for no reason of the trade")),
             Way::HoldsRequests => {
                 self.hold().await;
                 self.real.reserve_stock(request).await
