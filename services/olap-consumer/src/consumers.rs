@@ -198,3 +198,47 @@ fn to_counted(position: Position) -> Counted {
     let Position { stream_sequence, log_id, event_id } = position;
     Counted { stream_sequence, log_id, event_id }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BusinessDays;
+
+    fn event(sequence: i64, event_type: &str, total: &str) -> Event {
+        let json = serde_json::json!({
+            "id": uuid::Uuid::from_u128(u128::try_from(sequence).unwrap()), "type": event_type, "subject": "one",
+            "time": "2026-11-24T09:00:00Z", "version": 1, "sequence": sequence.to_string(), "previous": "0",
+            "data": {
+                "total": {"amount": total, "currencyCode": "GBP"}, "placeTime": "2026-11-24T09:00:00Z",
+            },
+        });
+        Event::parse(json.to_string().as_bytes(), 0).unwrap()
+    }
+
+    #[test]
+    fn an_event_at_or_below_the_position_is_skipped() {
+        let mut books = Books::new(BusinessDays(chrono_tz::Europe::London));
+        let events: Vec<Event> =
+            (1..=3).map(|sequence| event(sequence, "order.placed", "1.00")).collect();
+        for again in [&events[..1], &events[..2], &events[..], &events[1..], &events[..1]] {
+            fold(&mut books, ORDERS, again).unwrap();
+        }
+        let counted = books.sales.hours.rows().values().next().unwrap();
+        assert_eq!((counted.total.hundredths(), counted.order_count), (300, 3));
+        assert_eq!(books.position("orders").log_id, 3);
+        assert_eq!(books.position("billing"), Counted::default());
+    }
+
+    #[test]
+    fn the_position_moves_over_what_is_set_aside_and_stops_where_too_much_is() {
+        let mut books = Books::new(BusinessDays(chrono_tz::Europe::London));
+        let events: Vec<Event> =
+            (1..=1002).map(|sequence| event(sequence, "order.placed", "gold")).collect();
+        assert!(fold(&mut books, ORDERS, &events).is_err());
+        assert_eq!(books.position("orders").log_id, 1000);
+        assert_eq!(books.set_aside.rows().len(), 1000);
+        // A good one of another subject would be counted, but never before those that come first.
+        assert!(fold(&mut books, ORDERS, &events[1000..]).is_err());
+        assert_eq!(books.position("orders").log_id, 1000);
+    }
+}

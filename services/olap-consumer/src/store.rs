@@ -17,6 +17,8 @@ mod parquet;
 mod tables;
 mod files;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -80,6 +82,7 @@ pub(crate) struct Store {
     files: AllFiles,
     /// Files that no manifest names any more, oldest first.
     retired: VecDeque<(Instant, String)>,
+    kept_for: Duration,
     written_bytes: u64,
     /// The folder itself.
     lock: File,
@@ -142,6 +145,7 @@ impl Store {
             saved,
             files,
             retired: VecDeque::new(),
+            kept_for: KEPT_FOR,
             written_bytes: 0,
             lock,
         };
@@ -227,7 +231,7 @@ impl Store {
             receivables_until: flush.receivables_until,
         };
         let saved = Saved { manifest, olap_consumer };
-        let json = serde_json::to_vec_pretty(&saved)?;
+        let json = serde_json::to_vec(&saved)?;
 
         if let Err(error) = self.place(&new) {
             // They would only fill the disk.
@@ -279,11 +283,8 @@ impl Store {
     }
 
     fn delete_retired(&mut self) {
-        let old = |retired: &VecDeque<(Instant, String)>| {
-            let (since, _) = retired.front()?;
-            (retired.len() > KEPT_MAX || since.elapsed() > KEPT_FOR).then_some(())
-        };
-        while old(&self.retired).is_some()
+        while let Some((since, _)) = self.retired.front()
+            && (since.elapsed() >= self.kept_for || self.retired.len() > KEPT_MAX)
             && let Some((_, name)) = self.retired.pop_front()
         {
             // A name that was used in vain before may be a live file's now.

@@ -1,6 +1,7 @@
 //! How a table is spread over files: by ranges of its keys, like the leaves of a tree.
 //!
-//! A flush writes only files in whose range something changed, so that its cost is bounded by what changed and not by how much there is.
+//! A flush writes only files in whose range something changed, so that its cost is bounded by what changed and not by how much there is
+//! (but for the manifest, which names them all).
 //! A file that outgrows [`ROWS_MAX`] is split, one that falls below [`ROWS_MIN`] is joined with the next.
 
 use std::{
@@ -13,7 +14,7 @@ use manifest::Materialized;
 use crate::domain::{Changes, Table};
 
 /// More are split over several files of half as many each, or a little more.
-const ROWS_MAX: usize = 2048;
+const ROWS_MAX: usize = 1024;
 /// Fewer are joined with the next file's, if there is one.
 const ROWS_MIN: usize = ROWS_MAX / 4;
 

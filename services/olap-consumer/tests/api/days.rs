@@ -12,7 +12,7 @@ use olap_consumer::Clock;
 use crate::{
     folder, model,
     shop::{Consumer, Shop, eventually},
-    trade::{Dice, issued_data, new_id},
+    trade::{Dice, issued_data, new_id, placed},
 };
 
 #[derive(Clone)]
@@ -68,6 +68,10 @@ async fn the_day_turns_over_where_the_business_is_without_an_event_and_over_a_re
     let first = "7.00|0.00|0.00|7.00|2026-10-24T22:59:59.999999Z|0.00|0.00";
     let second = "7.00|0.00|0.00|7.00|2026-10-24T23:00:00.000000Z|0.00|0.00";
     are(&[first, second]).await;
+    // What happens elsewhere moves no day of what is owed.
+    let order = placed(&new_id(), 1, "2026-10-25T12:00:00Z");
+    shop.publish("orders", &[order]).await;
+    shop.caught_up(dir.path()).await;
     consumer.stop().await;
 
     // 31 days late now; and the day before lasted until an hour later.
