@@ -63,15 +63,23 @@ async fn a_call_is_answered_in_its_time_and_its_work_ends_well() {
     let gate = Gate::new();
     let running = gate.serve(10).await;
     let mut client = running.client.clone();
-    let late = client.list_events(ask(Some(Duration::from_millis(600)))).await.unwrap_err();
+    let mut calls = 0;
+    let late = loop {
+        calls += 1;
+        let late = client.list_events(ask(Some(Duration::from_millis(600)))).await.unwrap_err();
+        // On a machine that is busy for longer than what is kept back, the client gives up first.
+        if late.code() != Code::Cancelled || calls == 5 {
+            break late;
+        }
+    };
     check_retry(&late, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert_eq!(gate.ended.load(Ordering::SeqCst), 0);
-    gate.go.add_permits(1);
-    gate.has_ended(1).await;
+    gate.go.add_permits(calls);
+    gate.has_ended(calls).await;
 
     let no_time = client.list_events(ask(Some(Duration::from_millis(2)))).await.unwrap_err();
     assert!([Code::DeadlineExceeded, Code::Cancelled].contains(&no_time.code()), "{no_time}");
-    assert_eq!(gate.begun.load(Ordering::SeqCst), 1, "what cannot be answered is not begun");
+    assert_eq!(gate.begun.load(Ordering::SeqCst), calls, "what cannot be answered is not begun");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,14 +57,14 @@ async fn it_is_told_who_changed_and_in_which_fields() {
 const SECRETS: [&str; 10] = [
     "Zebedee",
     "Quillfeather",
-    "zq@hidden",
-    "moved@hidden",
+    "zqmail",
+    "movedmail",
     "glassblower",
     "lampmaker",
     "7654321",
     "8765432",
     "GB29NWBK",
-    "1257Z",
+    "KX1257",
 ];
 
 const FIELDS: [&str; 5] = ["name", "email", "role", "salary_pence", "payroll_meta"];
@@ -72,7 +72,7 @@ const FIELDS: [&str; 5] = ["name", "email", "role", "salary_pence", "payroll_met
 fn secret() -> CreateEmployeeRequest {
     CreateEmployeeRequest {
         name: "Zebedee".to_owned(),
-        email: "zq@hidden.example".to_owned(),
+        email: "zqmail@example.org".to_owned(),
         role: "glassblower".to_owned(),
         salary_pence: 7_654_321,
         payroll_meta: Some(object(&[("iban", text("GB29NWBK"))])),
@@ -84,18 +84,19 @@ fn secret() -> CreateEmployeeRequest {
 fn another_secret(of: Employee) -> Employee {
     Employee {
         name: "Quillfeather".to_owned(),
-        email: "moved@hidden.example".to_owned(),
+        email: "movedmail@example.org".to_owned(),
         role: "lampmaker".to_owned(),
         salary_pence: Some(8_765_432),
-        payroll_meta: Some(object(&[("code", text("1257Z"))])),
+        payroll_meta: Some(object(&[("code", text("KX1257"))])),
         ..of
     }
 }
 
 #[track_caller]
 fn tells_no_secret(told: &str) {
-    for secret in SECRETS {
-        assert!(!told.contains(secret), "{secret} in {told}");
+    // By whole words: a time or a UUID may well hold the digits of a salary.
+    for word in told.split(|c: char| !c.is_alphanumeric()) {
+        assert!(!SECRETS.contains(&word), "{word} in {told}");
     }
 }
 
@@ -129,7 +130,7 @@ async fn neither_pay_nor_personal_data_leave_the_service() {
         .fetch_one(&app.db)
         .await
         .unwrap();
-    assert!(kept.contains("8765432") && kept.contains("1257Z"), "it is found where it is: {kept}");
+    assert!(kept.contains("8765432") && kept.contains("KX1257"), "it is found where it is: {kept}");
 }
 
 /// Keeps the lines that the whole process writes.
