@@ -162,15 +162,9 @@ impl Store {
         if !self.is_as_left()? {
             return Err(NotFlushed::Replaced);
         }
-        let Some(flush) = self.begin(books, now)? else { return Ok(()) };
-        let written = self.write(&flush);
-        if let Err(error) = written {
-            books.lock()?.put_back(flush);
-            self.delete_retired();
-            return Err(error.into());
-        }
+        let flushed = self.flush_changes(books, now);
         self.delete_retired();
-        Ok(())
+        Ok(flushed?)
     }
 
     pub(crate) fn manifest(&self) -> Option<&Manifest> {
@@ -192,6 +186,15 @@ impl Store {
         let held = self.lock.metadata()?;
         let same = (found.dev(), found.ino()) == (held.dev(), held.ino());
         Ok(same && read_saved(&self.folder)? == self.saved)
+    }
+
+    fn flush_changes(&mut self, books: &SharedBooks, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let Some(flush) = self.begin(books, now)? else { return Ok(()) };
+        let written = self.write(&flush);
+        if written.is_err() {
+            books.lock()?.put_back(flush);
+        }
+        written
     }
 
     /// Copies what has changed; none when nothing has. The first time it is due in any case: who reads must not wait for the first sale.

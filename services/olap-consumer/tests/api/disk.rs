@@ -15,7 +15,7 @@ use tonic::Code;
 
 use crate::{
     folder, model,
-    shop::{SOURCES, Shop, eventually},
+    shop::{SOURCES, Shop, Spawned, eventually},
     trade::{Trade, ended, event, new_id, placed, trade},
 };
 
@@ -88,7 +88,8 @@ async fn a_full_disk_leaves_nothing_behind_and_loses_nothing() {
 async fn what_is_wrong_with_the_disk_is_said_once() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut child = shop.command(dir.path(), "10").stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = shop.command(dir.path(), "10");
+    let mut child = Spawned(command.stderr(Stdio::piped()).spawn().unwrap());
     eventually("the folder is open", async || Manifest::read(dir.path()).unwrap().is_some()).await;
     let block = dir.path().join("manifest.json.tmp");
     fs::create_dir(&block).unwrap();
@@ -96,10 +97,10 @@ async fn what_is_wrong_with_the_disk_is_said_once() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     fs::remove_dir(&block).unwrap();
     shop.caught_up(dir.path()).await;
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    Command::new("kill").arg(child.0.id().to_string()).status().unwrap();
     let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(child.wait().unwrap().success());
+    child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.0.wait().unwrap().success());
     let count = |text: &str| said.lines().filter(|line| line.contains(text)).count();
     assert_eq!(count("are not written: the manifest cannot be written"), 1, "{said}");
     assert_eq!(count("are written again"), 1, "{said}");

@@ -124,7 +124,6 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
 
         fs::remove_dir_all(&dir).unwrap();
         shop.caught_up(&dir).await;
-        consumer.is_ready_soon().await;
         consumer.stop().await;
         if arguments.is_empty() {
             assert_eq!(folder::read(&dir).1, folder::read(good.path()).1, "damage {number}");

@@ -13,5 +13,6 @@ mod files;
 mod flush;
 mod holes;
 mod killed;
+mod power;
 mod readiness;
 mod set_aside;

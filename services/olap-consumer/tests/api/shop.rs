@@ -145,12 +145,8 @@ impl Shop {
     }
 
     /// The real binary.
-    pub(crate) fn spawn(&self, folder: &Path) -> Child {
-        self.spawn_with(folder, "10")
-    }
-
-    pub(crate) fn spawn_with(&self, folder: &Path, flush_interval_ms: &str) -> Child {
-        self.command(folder, flush_interval_ms).spawn().unwrap()
+    pub(crate) fn spawn(&self, folder: &Path) -> Spawned {
+        Spawned(self.command(folder, "10").spawn().unwrap())
     }
 
     pub(crate) fn command(&self, folder: &Path, flush_interval_ms: &str) -> Command {
@@ -166,6 +162,16 @@ impl Shop {
             .env("BRAMBLE_OLAP_FLUSH_INTERVAL_MS", flush_interval_ms)
             .stderr(Stdio::null());
         command
+    }
+}
+
+/// A running process, which is killed when it is dropped.
+pub(crate) struct Spawned(pub(crate) Child);
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
