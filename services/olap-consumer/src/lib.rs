@@ -18,6 +18,9 @@
 //! start comes to the same values. To do so, delete the folder, whether or not the service runs; what the streams no longer have is fetched
 //! from the logs. To compare first, count into another folder beside it.
 //!
+//! An event counts into the business day of its time in its log, however late it arrives here; one that was logged behind an event of a
+//! later day counts into that day.
+//!
 //! **Invariant:** what cannot be trusted is not gone on with. A folder that is not as it was written, or for another time zone, or a source
 //! whose log does not have what was counted, is said so in the log of the service, which is then not ready; the files stay as they are.
 //!

@@ -5,6 +5,8 @@
 //! transaction began before midnight and was logged behind one that began after; or the clock of its database was set back) counts into
 //! the day that is open.
 //!
+//! The clock of that database is trusted: an event that it dates into the future closes the days up to there.
+//!
 //! The days from the open one up to today follow from what is open and the calendar alone: [`Receivables::age`] writes their rows anew,
 //! also when no event comes. An event that arrives after midnight, but was logged before any event of the new day, so still counts into its
 //! own day, and the rows behind it are put right.
