@@ -1,6 +1,6 @@
 //! The service's face: each method reads its request, calls one function, and answers.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proto::analytics::v1 as pb;
 use rpc::{Fields, Page};
@@ -37,19 +37,19 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         }
         let filters = format!("{start:?} {end:?}");
         let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
-        let after: Option<i64> = page.token.key(&mut fields);
+        let after: Option<DateTime<Utc>> = page.token.key(&mut fields);
         let min_position = read_min_position(&mut fields, request.min_position);
         fields.done()?;
 
-        let from = after
-            .map(|after| after.saturating_add(1))
-            .max(start.map(|start| start.timestamp_micros()))
-            .unwrap_or(i64::MIN);
-        let until = end.map_or(i64::MAX, |end| end.timestamp_micros());
+        // Hours begin at whole microseconds.
+        let behind = after
+            .map(|after| after.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(after));
+        let from = behind.max(start).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let until = end.unwrap_or(DateTime::<Utc>::MAX_UTC);
         let of = &self.materializations;
         let found = queries::sales_by_hour(of, min_position, (from, until), page.limit()).await?;
         let Found(mut hours, version) = found;
-        let next_page_token = page.cut(&mut hours, |hour| hour.hour.timestamp_micros().to_string());
+        let next_page_token = page.cut(&mut hours, |hour| hour.hour.to_rfc3339());
         Ok(Response::new(pb::QuerySalesByHourResponse {
             hours: hours.iter().map(show_hour).collect(),
             next_page_token,

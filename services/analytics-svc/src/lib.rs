@@ -18,7 +18,6 @@ mod store;
 mod error;
 
 pub use config::Config;
-pub use store::spare_memory;
 
 use std::sync::Arc;
 

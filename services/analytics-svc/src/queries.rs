@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use duckdb::Connection;
 use rpc::{Call, Shutdown};
@@ -21,9 +21,9 @@ use crate::{
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Kept of a call's time for the query itself, or for our own refusal to arrive: a quarter, and no more than this.
-const KEPT_BACK_MAX: Duration = Duration::from_millis(200);
+const KEPT_BACK_MAX: Duration = Duration::from_millis(500);
 /// How many versions a call tries whose files go away while it opens them.
-const VERSIONS_MAX: usize = 5;
+const VERSIONS_MAX: usize = 8;
 
 #[derive(Clone)]
 pub(crate) struct Materializations {
@@ -34,12 +34,12 @@ pub(crate) struct Materializations {
 /// What was found, and where.
 pub(crate) struct Found<T>(pub(crate) T, pub(crate) Arc<Version>);
 
-/// Ascending, hours that begin in `[from, until)`, in microseconds.
+/// Ascending, hours that begin in `[from, until)`.
 #[tracing::instrument(name = "analytics.query_sales_by_hour", skip_all)]
 pub(crate) async fn sales_by_hour(
     of: &Materializations,
     min_position: MinPosition,
-    (from, until): (i64, i64),
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
     limit: i64,
 ) -> Result<Found<Vec<HourOfSales>>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
@@ -73,11 +73,10 @@ pub(crate) async fn ar_ageing(
     zone: Tz,
 ) -> Result<Found<Ageing>, AnalyticsError> {
     let (from, until) = match day {
-        None => (i64::MIN, i64::MAX),
+        None => (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC),
         Some(day) => {
             let instants = domain::instants_of(day, zone);
-            let (first, end) = instants.ok_or(AnalyticsError::AgeingNotFound(Some(day)))?;
-            (first.timestamp_micros(), end.timestamp_micros())
+            instants.ok_or(AnalyticsError::AgeingNotFound(Some(day)))?
         }
     };
     let query =
@@ -93,7 +92,9 @@ impl Materializations {
         query: impl Fn(&Connection, &Version) -> Result<T, AnalyticsError> + Send + 'static,
     ) -> Result<Found<T>, AnalyticsError> {
         let (call, min_position) = (Times::of_call(), Arc::new(min_position));
-        self.wait_until(&min_position, &call).await?;
+        if !min_position.0.is_empty() {
+            self.wait_until(&min_position, &call).await?;
+        }
         let folder = Arc::clone(&self.folder);
         // The version is chosen when it is this query's turn: the files of one chosen earlier might be gone.
         let query = move |db: &Connection| {

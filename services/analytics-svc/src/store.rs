@@ -1,22 +1,21 @@
 //! Every SQL statement of the service, one function each.
 //!
 //! Each reads the files of one table in one version. Values are bound, the files too: as one text of a path a line, which DuckDB splits.
-//! Times are compared and read as microseconds: that asks no time zone of the machine's. Money is read as text. Statements are prepared
-//! each time, for 0.1 ms: one that is kept keeps its last result as well.
+//! Times are bound as text with its offset and read as microseconds, so that no time zone of the machine's has a say; compared as they are,
+//! they let DuckDB skip files. Money is read as text. Statements are prepared each time, for 0.1 ms: one that is kept keeps its last
+//! result as well.
 //!
 //! **Invariant:** an hour, a SKU is in one file of its table. One that comes twice is refused, not shown.
 
-mod allocator;
 mod database;
 mod folder;
 
-pub use allocator::spare_memory;
 pub(crate) use database::Database;
 pub(crate) use folder::{Folder, Version};
 
 use std::fmt::Display;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use duckdb::{Connection, Row, params};
 use money::Money;
 
@@ -29,28 +28,29 @@ const SALES_BY_HOUR: &str = "sales_by_hour";
 const STOCK_SNAPSHOT: &str = "stock_snapshot";
 const AR_AGEING: &str = "ar_ageing";
 
-/// Ascending, hours that begin in `[from, until)`, in microseconds.
+/// Ascending, hours that begin in `[from, until)`.
 pub(crate) fn sales_by_hour(
     db: &Connection,
     version: &Version,
-    from: i64,
-    until: i64,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<HourOfSales>, AnalyticsError> {
     let Some(files) = version.files(SALES_BY_HOUR)? else { return Ok(Vec::new()) };
     let mut statement = db.prepare(
         "select epoch_us(hour), total_amount::varchar, order_count
          from read_parquet(string_split($1, chr(10)), hive_partitioning = false)
-         where epoch_us(hour) >= $2 and epoch_us(hour) < $3
+         where hour >= $2::varchar::timestamptz and hour < $3::varchar::timestamptz
          order by hour limit $4",
     )?;
-    let rows = statement.query_and_then(params![files, from, until, limit], |row| {
-        Ok(HourOfSales {
-            hour: time(row.get(0)?)?,
-            total_amount: money(row, 1)?,
-            order_count: row.get(2)?,
-        })
-    })?;
+    let rows =
+        statement.query_and_then(params![files, bound(from), bound(until), limit], |row| {
+            Ok(HourOfSales {
+                hour: time(row.get(0)?)?,
+                total_amount: money(row, 1)?,
+                order_count: row.get(2)?,
+            })
+        })?;
     let hours = rows.collect::<Result<Vec<_>, AnalyticsError>>()?;
     each_once(hours, |hour| hour.hour)
 }
@@ -92,22 +92,22 @@ pub(crate) fn snapshot_time(
     newest.map(time).transpose()
 }
 
-/// The newest with an instant in `[from, until)`, in microseconds.
+/// The newest with an instant in `[from, until)`.
 pub(crate) fn newest_ageing(
     db: &Connection,
     version: &Version,
-    from: i64,
-    until: i64,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
 ) -> Result<Option<Ageing>, AnalyticsError> {
     let Some(files) = version.files(AR_AGEING)? else { return Ok(None) };
     let mut statement = db.prepare(
         r#"select epoch_us(as_of), "current"::varchar, bucket_30::varchar, bucket_60::varchar, bucket_90::varchar,
                   bucket_over_90::varchar, total_ar::varchar
            from read_parquet(string_split($1, chr(10)), hive_partitioning = false)
-           where epoch_us(as_of) >= $2 and epoch_us(as_of) < $3
+           where as_of >= $2::varchar::timestamptz and as_of < $3::varchar::timestamptz
            order by as_of desc limit 1"#,
     )?;
-    let mut rows = statement.query_and_then(params![files, from, until], |row| {
+    let mut rows = statement.query_and_then(params![files, bound(from), bound(until)], |row| {
         Ok(Ageing {
             as_of: time(row.get(0)?)?,
             current: money(row, 1)?,
@@ -130,6 +130,15 @@ fn each_once<T, K: PartialEq + Display>(
     match pairs.find(|(row, next)| key(row) == key(next)) {
         Some((row, _)) => Err(AnalyticsError::ThereTwice(key(row).to_string())),
         None => Ok(rows),
+    }
+}
+
+/// Nothing is dated beyond the years of four digits, which DuckDB and chrono write alike.
+fn bound(time: DateTime<Utc>) -> String {
+    match time.year() {
+        ..1 => "-infinity".to_owned(),
+        1..10_000 => time.to_rfc3339_opts(SecondsFormat::Micros, true),
+        10_000.. => "infinity".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It may read below the folder of the materializations and nowhere else: no extension is installed or loaded, nothing is spilled to the
 //! disk, and the configuration is locked. It keeps no file's contents: the kernel does, and files of old versions would stay in its cache.
+//! A thread of its allocator's gives memory back a second after a query is over; else it would keep what the largest one took.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +30,7 @@ impl Database {
             ("memory_limit", format!("{}MiB", config.duckdb_memory_mib).as_str()),
             ("threads", &config.duckdb_threads.to_string()),
             ("temp_directory", ""),
+            ("allocator_background_threads", "true"),
             ("enable_external_file_cache", "false"),
             ("autoinstall_known_extensions", "false"),
             ("autoload_known_extensions", "false"),

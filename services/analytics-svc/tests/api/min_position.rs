@@ -13,7 +13,9 @@ use crate::{
 };
 
 const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(600);
+const SHORT: Duration = Duration::from_secs(2);
+/// Long for a machine that is busy, and much less than `LONG`.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn including(min_position: Vec<SourcePosition>) -> Query {
     Query { min_position, ..Query::default() }
@@ -29,8 +31,10 @@ async fn what_is_included_already_is_not_waited_for() {
     app.olap.publish(9, Vec::new());
     for sequence in [0, 8, 9] {
         let min_position = vec![position("orders", sequence), position("inventory", 0)];
-        let answer = app.sales(within(SHORT, including(min_position))).await.unwrap();
+        let asked = Instant::now();
+        let answer = app.sales(within(LONG, including(min_position))).await.unwrap();
         assert_eq!(counted(answer.watermark.as_ref()), 9);
+        assert!(asked.elapsed() < AT_ONCE);
     }
 }
 
@@ -48,7 +52,7 @@ async fn an_answer_waits_until_it_includes_enough() {
         Instant::now()
     };
     let (answer, included) = tokio::join!(asked, counting);
-    assert!(included.elapsed() < Duration::from_secs(2), "it looked again soon");
+    assert!(included.elapsed() < AT_ONCE, "it looked again soon");
     let answer = answer.unwrap();
     assert_eq!(counted(answer.watermark.as_ref()), 11);
     assert_eq!(answer.hours.len(), 1, "and what was found is of that version, too");
@@ -110,5 +114,5 @@ async fn a_call_that_waits_does_not_hold_up_the_end() {
     };
     let (answer, told) = tokio::join!(asked, told);
     refusal(answer).is(Code::DeadlineExceeded, "NOT_FRESH_ENOUGH");
-    assert!(told.elapsed() < Duration::from_secs(2));
+    assert!(told.elapsed() < AT_ONCE);
 }

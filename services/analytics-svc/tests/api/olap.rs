@@ -20,7 +20,11 @@ use arrow::{
 use chrono::{DateTime, Utc};
 use manifest::{Counted, Manifest, Materialized};
 use money::Money;
-use parquet::arrow::ArrowWriter;
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
 use sha2::{Digest, Sha256};
 
 pub(crate) struct Olap {
@@ -112,10 +116,19 @@ impl Olap {
         let whole = self.folder.join(&path);
         fs::create_dir_all(whole.parent().unwrap()).unwrap();
         let file = File::create(&whole).unwrap();
-        let mut writer = ArrowWriter::try_new(file, rows.schema(), None).unwrap();
+        let zstd = Compression::ZSTD(ZstdLevel::default());
+        let properties = WriterProperties::builder().set_compression(zstd).build();
+        let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties)).unwrap();
         writer.write(rows).unwrap();
         writer.close().unwrap();
         self.named(table, &path, rows.num_rows())
+    }
+
+    /// Spreads a table over files of 2000 rows.
+    pub(crate) fn files(&self, table: &str, rows: &RecordBatch) -> Vec<Materialized> {
+        let starts = (0..rows.num_rows()).step_by(2000);
+        let parts = starts.map(|start| rows.slice(start, (rows.num_rows() - start).min(2000)));
+        parts.map(|part| self.file(table, &part)).collect()
     }
 
     /// What a manifest says of a file that is there.

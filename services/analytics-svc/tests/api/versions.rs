@@ -1,9 +1,9 @@
 //! Versions that replace each other while callers ask. In version n everything is n: each amount, each quantity, the position.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     fs,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,10 @@ use crate::{
 
 const CALLERS: usize = 16;
 const HOURS: i64 = 60;
-const FOR: Duration = Duration::from_secs(4);
+/// At least so many replace each other, and so many answers are given meanwhile.
+const VERSIONS: i32 = 40;
+const ANSWERS: usize = 30 * CALLERS;
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Two files of hours, one of stock, one of ageing.
 fn write(olap: &Olap, version: i32) -> Vec<Materialized> {
@@ -74,65 +77,59 @@ async fn ask(app: &App, turn: usize) -> i64 {
     version
 }
 
-/// Callers that ask while `writing`. Each sees versions ascend. Gives how many answers there were, and how many versions were seen.
-async fn ask_while(app: &App, writing: impl Future<Output = ()>) -> (usize, usize) {
-    let over = AtomicBool::new(false);
+/// Callers ask while one version takes another's place, until there was enough of both. Each caller sees versions ascend.
+async fn ask_while_replacing(app: &App, mut replace: impl AsyncFnMut(i32)) {
+    let (answers, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let callers = (0..CALLERS).map(async |caller| {
-        let (mut turn, mut seen) = (caller, vec![1]);
+        let (mut turn, mut last, mut seen) = (caller, 1, BTreeSet::new());
         while !over.load(Ordering::Relaxed) {
             let version = ask(app, turn).await;
-            assert!(version >= seen[seen.len() - 1], "never an older version than before");
-            seen.push(version);
-            turn += 1;
+            assert!(version >= last, "never an older version than before");
+            seen.insert(version);
+            (turn, last) = (turn + 1, version);
+            answers.fetch_add(1, Ordering::Relaxed);
         }
         seen
     });
-    let writing = async {
-        writing.await;
+    let replacing = async {
+        let started = Instant::now();
+        for version in 2.. {
+            replace(version).await;
+            if version > VERSIONS && answers.load(Ordering::Relaxed) > ANSWERS {
+                break;
+            }
+            assert!(started.elapsed() < WAIT_MAX, "too few answers");
+        }
         over.store(true, Ordering::Relaxed);
     };
-    let (seen, ()) = tokio::join!(join_all(callers), writing);
-    let answers = seen.iter().map(Vec::len).sum();
-    (answers, seen.into_iter().flatten().collect::<BTreeSet<_>>().len())
+    let (seen, ()) = tokio::join!(join_all(callers), replacing);
+    let seen: BTreeSet<i64> = seen.into_iter().flatten().collect();
+    assert!(seen.len() > 10, "all answers were of few versions: {seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_of_one_version_while_versions_replace_each_other() {
     let app = App::start().await;
-    let mut live = write(&app.olap, 1);
-    // As olap-consumer does: the files of the version before stay for one more.
-    let mut before = Vec::new();
-    let writing = async {
-        let until = Instant::now() + FOR;
-        for version in 2.. {
-            let newer = tokio::task::block_in_place(|| write(&app.olap, version));
-            remove(&app.olap, &std::mem::replace(&mut before, live));
-            live = newer;
-            tokio::task::yield_now().await;
-            if Instant::now() >= until {
-                break;
-            }
+    let mut written = VecDeque::from([write(&app.olap, 1)]);
+    ask_while_replacing(&app, async |version| {
+        written.push_back(tokio::task::block_in_place(|| write(&app.olap, version)));
+        // olap-consumer lets them stay for half a minute.
+        if written.len() > 10 {
+            remove(&app.olap, &written.pop_front().unwrap());
         }
-    };
-    let (answers, versions) = ask_while(&app, writing).await;
-    assert!(answers > 10 * CALLERS && versions > 10, "{answers} answers of {versions} versions");
+        tokio::task::yield_now().await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_that_go_the_moment_they_are_replaced_cost_no_answer() {
     let app = App::start().await;
     let mut live = write(&app.olap, 1);
-    let writing = async {
-        let until = Instant::now() + FOR;
-        for version in 2.. {
-            let newer = tokio::task::block_in_place(|| write(&app.olap, version));
-            remove(&app.olap, &std::mem::replace(&mut live, newer));
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            if Instant::now() >= until {
-                break;
-            }
-        }
-    };
-    let (answers, versions) = ask_while(&app, writing).await;
-    assert!(answers > 10 * CALLERS && versions > 10, "{answers} answers of {versions} versions");
+    ask_while_replacing(&app, async |version| {
+        let newer = tokio::task::block_in_place(|| write(&app.olap, version));
+        remove(&app.olap, &std::mem::replace(&mut live, newer));
+        tokio::time::sleep(Duration::from_millis(80)).await;
+    })
+    .await;
 }
