@@ -13,6 +13,7 @@ mod files;
 mod flush;
 mod holes;
 mod killed;
+#[cfg(feature = "power-cuts")]
 mod power;
 mod readiness;
 mod set_aside;

@@ -1,5 +1,6 @@
 //! Power cuts: the folder is on a disk of its own, a file, of which a copy is what a cut would leave at that instant.
-//! (Without the syncs, four of five such copies held files of no bytes.)
+//! (Without the syncs, four of five such copies held files of no bytes.) It mounts disks, so root and loop devices are needed:
+//! `cargo test -p olap-consumer --features power-cuts --test api power`.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -32,7 +33,6 @@ fn run(command: &mut Command) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "mounts disks: needs root and loop devices"]
 async fn a_power_cut_at_any_instant_leaves_a_version_that_is_whole() {
     let shop = Shop::start().await;
     let place = tempfile::tempdir().unwrap();
