@@ -25,12 +25,18 @@ pub(crate) struct Journey {
     /// Without optimizations, as tests run it.
     #[arg(long)]
     dev: bool,
+    /// A folder of binaries that are built already, such as an image's.
+    #[arg(long, conflicts_with = "dev")]
+    bin: Option<PathBuf>,
 }
 
 pub(crate) fn run(checkout: &Checkout, journey: &Journey) -> anyhow::Result<()> {
     let data = std::path::absolute(&journey.data)?;
     let profile = if journey.dev { Profile::Dev } else { Profile::Release };
-    let bin = step("building", || checkout.build(profile))?;
+    let bin = match &journey.bin {
+        Some(bin) => std::path::absolute(bin)?,
+        None => step("building", || checkout.build(profile))?,
+    };
     check(checkout, bin, &data)
 }
 
