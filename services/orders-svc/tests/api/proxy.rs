@@ -35,8 +35,8 @@ pub(crate) struct Proxy {
     pub(crate) url: String,
     real: InventoryServiceClient<rpc::Client>,
     way: Arc<watch::Sender<Way>>,
-    /// How many calls have been held.
-    held: Arc<watch::Sender<usize>>,
+    /// How many calls have been held, and how many of these were answered since.
+    held: Arc<watch::Sender<(usize, usize)>>,
 }
 
 impl Proxy {
@@ -61,11 +61,16 @@ impl Proxy {
 
     /// Waits until so many calls have been held since the start.
     pub(crate) async fn holds(&self, count: usize) {
-        eventually(async || *self.held.borrow() >= count).await;
+        eventually(async || self.held.borrow().0 >= count).await;
+    }
+
+    /// Waits until so many that were held have been answered, whether or not anybody waited for it.
+    pub(crate) async fn has_answered(&self, count: usize) {
+        eventually(async || self.held.borrow().1 >= count).await;
     }
 
     async fn hold(&self) {
-        self.held.send_modify(|held| *held += 1);
+        self.held.send_modify(|(held, _)| *held += 1);
         self.way.subscribe().wait_for(|way| *way == Way::Open).await.unwrap();
     }
 
@@ -80,7 +85,9 @@ impl Proxy {
             Way::RefusesToReserve(code) => Err(Status::new(code, "for no reason of the trade")),
             Way::HoldsRequests => {
                 self.hold().await;
-                self.real.reserve_stock(request).await
+                let answer = self.real.reserve_stock(request).await;
+                self.held.send_modify(|(_, answered)| *answered += 1);
+                answer
             }
             Way::HoldsAnswers => {
                 let answer = self.real.reserve_stock(request).await;
