@@ -51,7 +51,7 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
     let bin = step("building the services", || checkout.build(Profile::Dev))?;
     step("tests", || {
         let mut cargo = checkout.command("cargo");
-        cargo.args(["test", "--locked", "--workspace"]).args(&test.filter);
+        cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(&test.filter);
         cargo.env("BRAMBLE_ADMIN_DATABASE_URL", &url).env("PATH", path);
         cargo.env("PYTHONPATH", python).env("BRAMBLE_BIN", &bin);
         interrupt.run(&mut cargo)

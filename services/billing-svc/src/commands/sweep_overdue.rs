@@ -31,12 +31,17 @@ impl Sweeper {
     pub(crate) async fn run(self, interval: Duration, shutdown: rpc::Shutdown) {
         let work = async {
             loop {
-                match self.step().await {
-                    Ok(marked) if marked == usize::from(BATCH_MAX) => continue,
-                    Ok(_) => (),
-                    Err(error) => tracing::warn!(%error, "overdue invoices are not marked for now"),
-                }
+                // The first one can wait, too: a fleet that starts has enough to do.
                 tokio::time::sleep(interval).await;
+                let swept = loop {
+                    match self.step().await {
+                        Ok(marked) if marked == usize::from(BATCH_MAX) => (),
+                        swept => break swept,
+                    }
+                };
+                if let Err(error) = swept {
+                    tracing::warn!(%error, "overdue invoices are not marked for now");
+                }
             }
         };
         tokio::select! { () = work => (), () = shutdown.cancelled() => () }

@@ -45,12 +45,17 @@ impl Sweeper {
     pub(crate) async fn run(self, interval: Duration, shutdown: rpc::Shutdown) {
         let work = async {
             loop {
-                match self.step().await {
-                    Ok(settled) if settled == usize::from(BATCH_MAX) => continue,
-                    Ok(_) => (),
-                    Err(error) => tracing::warn!(%error, "reservations that ran out stay for now"),
-                }
+                // The first one can wait, too: a fleet that starts has enough to do.
                 tokio::time::sleep(interval).await;
+                let swept = loop {
+                    match self.step().await {
+                        Ok(settled) if settled == usize::from(BATCH_MAX) => (),
+                        swept => break swept,
+                    }
+                };
+                if let Err(error) = swept {
+                    tracing::warn!(%error, "reservations that ran out stay for now");
+                }
             }
         };
         tokio::select! { () = work => (), () = shutdown.cancelled() => () }
