@@ -59,7 +59,7 @@ impl App {
         Self {
             client: HrServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
-            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            db: PgPool::connect(&database.admin_url()).await.unwrap(),
             bus,
             url,
             shutdown,

@@ -72,7 +72,7 @@ impl App {
         Self {
             client: LedgerServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
-            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            db: PgPool::connect(&database.admin_url()).await.unwrap(),
             database,
             config,
             bus,

@@ -121,7 +121,7 @@ impl App {
             inventory: InventoryServiceClient::new(to_inventory),
             proxy,
             sweeper,
-            db: PgPool::connect(&database.url("postgres")).await.unwrap(),
+            db: PgPool::connect(&database.admin_url()).await.unwrap(),
             url,
             arguments,
             process: None,
@@ -251,7 +251,7 @@ impl App {
 
     /// Adds the foreign keys that a shared database has.
     pub(crate) async fn share_the_database(&self) {
-        let url = self.database.url("postgres");
+        let url = self.database.admin_url();
         schema::cross_schema(&url, schema::CrossSchema::Apply).await.unwrap();
     }
 }
