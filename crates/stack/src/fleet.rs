@@ -107,7 +107,7 @@ impl Fleet {
     }
 
     /// The names of the services.
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
         SERVICES.iter().map(|(name, _)| *name)
     }
 
