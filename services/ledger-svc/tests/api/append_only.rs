@@ -4,8 +4,10 @@ use sqlx::{AssertSqlSafe, PgPool, error::DatabaseError};
 
 use crate::app::{App, issued, new_id};
 
-/// The role of the service, and one that may do everything.
-const ROLES: [&str; 2] = ["ledger_svc", "postgres"];
+/// For the service's own role, and for one that may do everything.
+fn logins(app: &App) -> [String; 2] {
+    [app.database.url("ledger_svc"), app.database.admin_url()]
+}
 
 /// Runs statements in one transaction.
 async fn run(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
@@ -90,8 +92,8 @@ async fn a_journal_that_does_not_balance_or_has_no_two_entries_is_refused_at_its
             "ledger_entries_balance_check",
         ),
     ];
-    for role in ROLES {
-        let pool = PgPool::connect(&app.database.url(role)).await.unwrap();
+    for url in logins(&app) {
+        let pool = PgPool::connect(&url).await.unwrap();
         for (entries, constraint) in bad {
             let refusal = refused(&pool, &posting(entries)).await;
             assert_eq!(refusal.code().unwrap(), "23514", "{entries:?}");
@@ -115,8 +117,8 @@ async fn an_entry_has_one_side_of_more_than_nothing_and_an_account_of_the_chart(
         (("1200", "0", "-5.00"), one_side),
         (("1201", "5.00", "0"), "ledger_entries_account_fkey"),
     ];
-    for role in ROLES {
-        let pool = PgPool::connect(&app.database.url(role)).await.unwrap();
+    for url in logins(&app) {
+        let pool = PgPool::connect(&url).await.unwrap();
         for (entry, constraint) in bad {
             let refusal = refused(&pool, &posting(&[entry, ("2110", "0", "5.00")])).await;
             assert_eq!(refusal.constraint(), Some(constraint), "{entry:?}");
@@ -134,8 +136,8 @@ async fn nothing_joins_a_journal_that_was_posted_before_though_it_balances() {
         .await
         .unwrap();
     let two = entry(&journal, "1200", "5.00", "0") + &entry(&journal, "2110", "0", "5.00");
-    for role in ROLES {
-        let pool = PgPool::connect(&app.database.url(role)).await.unwrap();
+    for url in logins(&app) {
+        let pool = PgPool::connect(&url).await.unwrap();
         let refusal = refused(&pool, &two).await;
         assert_eq!(refusal.constraint(), Some("ledger_entries_journal_check"));
     }
