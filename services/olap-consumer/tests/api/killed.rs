@@ -19,11 +19,16 @@ async fn a_consumer_that_is_killed_at_any_instant_loses_and_doubles_nothing() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
     let mut dice = Dice::new(6);
-    let trading = trade(&shop, 800, 6);
+    let mut trading = trade(&shop, 200, 6);
     let (mut kills, mut versions) = (0, BTreeSet::new());
     let began = Instant::now();
-    while kills < 40 || !trading.iter().all(tokio::task::JoinHandle::is_finished) {
-        assert!(began.elapsed() < Duration::from_secs(300));
+    while kills < 40 || versions.len() < 13 {
+        assert!(began.elapsed() < Duration::from_secs(300), "{kills} kills, {versions:?}");
+        // On a fast machine, too, there is trade as long as there are kills.
+        if trading.iter().all(tokio::task::JoinHandle::is_finished) {
+            ended(trading).await;
+            trading = trade(&shop, 200, 7 + kills);
+        }
         let child = shop.spawn(dir.path());
         let micros = u64::try_from(dice.roll(250_000)).unwrap();
         tokio::time::sleep(Duration::from_micros(20_000 + micros)).await;
@@ -37,7 +42,6 @@ async fn a_consumer_that_is_killed_at_any_instant_loses_and_doubles_nothing() {
             assert_eq!(tables, model::tables(&shop, &manifest).await, "kill {kills}");
         }
     }
-    assert!(versions.len() > 12, "{} kills, {} versions", kills, versions.len());
     ended(trading).await;
     let child = shop.spawn(dir.path());
     shop.caught_up(dir.path()).await;
