@@ -6,10 +6,6 @@ use serde_json::{Value, json};
 
 use crate::world::{World, root, said};
 
-fn address(world: &World, service: &str) -> String {
-    world.fleet.url(service).trim_start_matches("http://").to_owned()
-}
-
 fn python(script: &str) -> Command {
     let mut command = Command::new("python3");
     command.arg(root().join("tests/clients").join(script));
@@ -20,7 +16,7 @@ fn python(script: &str) -> Command {
 async fn python_sells_by_reflection_and_follows_the_events() {
     let world = World::start().await;
     let mut sale = python("sale.py");
-    sale.args([address(&world, "orders-svc"), address(&world, "inventory-svc")]);
+    sale.args([world.fleet.address("orders-svc"), world.fleet.address("inventory-svc")]);
     let order: Value = serde_json::from_str(&said(&mut sale)).unwrap();
     assert_eq!(order["status"], "ORDER_STATUS_PLACED");
     assert_eq!(order["total"]["amount"], "6.28");
@@ -36,7 +32,7 @@ async fn python_sells_by_reflection_and_follows_the_events() {
 
 fn grpcurl(world: &World, service: &str, method: &str, request: &Value) -> Value {
     let mut command = Command::new("grpcurl");
-    command.args(["-plaintext", "-d", &request.to_string(), &address(world, service), method]);
+    command.args(["-plaintext", "-d", &request.to_string(), &world.fleet.address(service), method]);
     serde_json::from_str(&said(&mut command)).unwrap()
 }
 
@@ -72,7 +68,7 @@ async fn grpcurl_sells_and_is_told_why_not() {
         "-plaintext",
         "-d",
         &order(2).to_string(),
-        &address(&world, "orders-svc"),
+        &world.fleet.address("orders-svc"),
         create,
     ]);
     let refused = command.output().unwrap();

@@ -25,7 +25,8 @@ const SERVICES: [(&str, u16); 7] = [
     ("analytics-svc", 50056),
     ("olap-consumer", 50057),
 ];
-const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"];
+/// Of the services that have one: `<schema>-svc`, which logs in as `<schema>_svc`.
+pub const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"];
 const READY_MAX: Duration = Duration::from_secs(60);
 
 /// Where a fleet's data are.
@@ -111,11 +112,17 @@ impl Fleet {
         SERVICES.iter().map(|(name, _)| *name)
     }
 
-    /// Where a service listens.
+    /// Where a service listens, as host and port.
+    #[must_use]
+    pub fn address(&self, service: &str) -> String {
+        let port = SERVICES.iter().zip(&self.ports).find(|((name, _), _)| *name == service);
+        format!("127.0.0.1:{}", port.map_or(0, |(_, port)| *port))
+    }
+
+    /// The same as a client of ours takes it.
     #[must_use]
     pub fn url(&self, service: &str) -> String {
-        let port = SERVICES.iter().zip(&self.ports).find(|((name, _), _)| *name == service);
-        format!("http://127.0.0.1:{}", port.map_or(0, |(_, port)| *port))
+        format!("http://{}", self.address(service))
     }
 
     #[must_use]
@@ -200,18 +207,19 @@ impl Fleet {
 
     fn spawn(&self, service: &str) -> anyhow::Result<Program> {
         let Settings { bin, folder, nats_url, env, .. } = &self.settings;
-        let address = self.url(service).trim_start_matches("http://").to_owned();
         let mut command = tied(bin.join(service), Stop::Term);
         command
             .envs(self.urls())
-            .env("BRAMBLE_GRPC_ADDR", address)
+            .env("BRAMBLE_GRPC_ADDR", self.address(service))
             .env("BRAMBLE_NATS_URL", nats_url)
             .env("BRAMBLE_OLAP_DIR", folder.join("olap"))
             .env("BRAMBLE_AUTH_PUBLIC_KEY", folder.join("keys/public.pem"))
             .env("BRAMBLE_OPEN", "true")
             .envs(env.iter().map(|(name, value)| (name, value)));
         if let Some(schema) = service.strip_suffix("-svc").filter(|name| SCHEMAS.contains(name)) {
-            command.env("DATABASE_URL", self.settings.url_of(&format!("{schema}_svc"))?);
+            let role = format!("{schema}_svc");
+            let password = self.settings.password.as_deref().unwrap_or(&role);
+            command.env("DATABASE_URL", log_in(&self.settings.admin_url, &role, password)?);
         }
         let log = folder.join("logs").join(format!("{service}.log"));
         Program::start(service, &mut command, Stop::Term, &log)
@@ -233,15 +241,11 @@ impl Drop for Fleet {
     }
 }
 
-impl Settings {
-    /// The database's address for one service's role.
-    fn url_of(&self, role: &str) -> anyhow::Result<String> {
-        let (scheme, rest) =
-            self.admin_url.split_once("://").context("the database's URL has no ://")?;
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        let password = self.password.as_deref().unwrap_or(role);
-        Ok(format!("{scheme}://{role}:{password}@{place}"))
-    }
+/// A database's address for another role.
+pub fn log_in(url: &str, role: &str, password: &str) -> anyhow::Result<String> {
+    let (scheme, rest) = url.split_once("://").context("the database's URL has no ://")?;
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    Ok(format!("{scheme}://{role}:{password}@{place}"))
 }
 
 fn choose(ports: Ports) -> anyhow::Result<Vec<u16>> {
@@ -257,26 +261,12 @@ fn choose(ports: Ports) -> anyhow::Result<Vec<u16>> {
 mod tests {
     use super::*;
 
-    fn url_of(admin_url: &str, password: Option<&str>) -> String {
-        let settings = Settings {
-            bin: PathBuf::new(),
-            folder: PathBuf::new(),
-            admin_url: admin_url.to_owned(),
-            password: password.map(str::to_owned),
-            nats_url: String::new(),
-            ports: Ports::Any,
-            env: Vec::new(),
-        };
-        settings.url_of("hr_svc").unwrap()
-    }
-
     #[test]
     fn each_service_logs_in_as_itself() {
         let shop = "postgres://hr_svc:secret@pi:5432/shop?sslmode=require";
-        assert_eq!(
-            url_of("postgres://admin:p%40@pi:5432/shop?sslmode=require", Some("secret")),
-            shop
-        );
-        assert_eq!(url_of("postgres://pi/shop", None), "postgres://hr_svc:hr_svc@pi/shop");
+        let admin = "postgres://admin:p%40@pi:5432/shop?sslmode=require";
+        assert_eq!(log_in(admin, "hr_svc", "secret").unwrap(), shop);
+        let plain = log_in("postgres://pi/shop", "hr_svc", "hr_svc").unwrap();
+        assert_eq!(plain, "postgres://hr_svc:hr_svc@pi/shop");
     }
 }

@@ -222,8 +222,7 @@ fn download(part: &Part, folder: &Path, interrupt: &Interrupt) -> anyhow::Result
         .run(command.stdout(Stdio::null()))
         .with_context(|| format!("{} cannot be fetched with {client}", part.package))?;
     let file = fs::read_dir(folder)?.next().context("nothing was fetched")??.path();
-    let found: String =
-        Sha256::digest(fs::read(&file)?).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = sha256(&fs::read(&file)?);
     ensure!(
         found == part.sha256,
         "{} has the checksum {found}, not {}: it is not what was tried",
@@ -231,6 +230,12 @@ fn download(part: &Part, folder: &Path, interrupt: &Interrupt) -> anyhow::Result
         part.sha256
     );
     Ok(file)
+}
+
+/// In hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unpack(archive: &Path, folder: &Path, interrupt: &Interrupt) -> anyhow::Result<()> {

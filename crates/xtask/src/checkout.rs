@@ -1,26 +1,14 @@
 use std::{
     fs,
-    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
 };
 
 use anyhow::Context;
-use stack::{Interrupt, Parts, postgres::closed_to_postgres};
+use stack::{Fleet, Interrupt, Parts, parts::sha256, postgres::closed_to_postgres};
 use tempfile::TempDir;
-
-/// What a fleet is made of.
-const BINARIES: [&str; 8] = [
-    "bramble-cli",
-    "orders-svc",
-    "inventory-svc",
-    "billing-svc",
-    "hr-svc",
-    "ledger-svc",
-    "analytics-svc",
-    "olap-consumer",
-];
 
 /// The folder that all this is about.
 pub(crate) struct Checkout {
@@ -53,9 +41,8 @@ impl Checkout {
         if closed_to_postgres(&self.root.join("crates")).is_none() {
             return self.root.join(".bramble");
         }
-        let mut hasher = DefaultHasher::new();
-        self.root.hash(&mut hasher);
-        Path::new("/var/tmp").join(format!("bramble-{:016x}", hasher.finish()))
+        let name = sha256(self.root.as_os_str().as_bytes());
+        Path::new("/var/tmp").join(format!("bramble-{}", &name[..16]))
     }
 
     pub(crate) fn parts(&self) -> Parts {
@@ -88,9 +75,7 @@ impl Checkout {
     /// Packages of Python's registry, pinned with their checksums: a folder for `PYTHONPATH`.
     pub(crate) fn python_packages(&self, requirements: &str) -> anyhow::Result<PathBuf> {
         let requirements = self.root.join(requirements);
-        let mut hasher = DefaultHasher::new();
-        fs::read(&requirements)?.hash(&mut hasher);
-        let folder = self.dot_folder().join(format!("python/{:016x}", hasher.finish()));
+        let folder = self.dot_folder().join("python").join(sha256(&fs::read(&requirements)?));
         if folder.exists() {
             return Ok(folder);
         }
@@ -111,7 +96,7 @@ impl Checkout {
     pub(crate) fn build(&self, profile: Profile) -> anyhow::Result<PathBuf> {
         self.fetch_duckdb()?;
         let mut args = vec!["build", "--locked"];
-        args.extend(BINARIES.iter().flat_map(|package| ["-p", package]));
+        args.extend(Fleet::names().chain(["bramble-cli"]).flat_map(|package| ["-p", package]));
         if profile == Profile::Release {
             args.push("--release");
         }

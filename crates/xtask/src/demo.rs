@@ -27,15 +27,7 @@ pub(crate) fn run(checkout: &Checkout, place: &Where) -> anyhow::Result<()> {
 
 fn show(checkout: &Checkout, running: &Running) -> anyhow::Result<()> {
     let week = checkout.root.join("tests/data/week");
-    step("importing a week of real trade", || {
-        let mut import = running.fleet.cli()?;
-        import.arg("import");
-        for what in ["products", "customers", "stock", "orders"] {
-            import.arg(format!("--{what}")).arg(week.join(format!("{what}.csv.gz")));
-        }
-        import.arg("--refused-dir").arg(running.fleet.folder().join("refused"));
-        checkout.interrupt.run(&mut import)
-    })?;
+    step("importing a week of real trade", || checkout.interrupt.run(&mut running.import(&week)?))?;
     let reports: [(&str, &[&str]); 4] = [
         ("Sales by hour", &["sales", "--day", DAY, "--wait-for-fresh"]),
         ("Trial balance", &["trial-balance"]),
@@ -50,8 +42,7 @@ fn show(checkout: &Checkout, running: &Running) -> anyhow::Result<()> {
 }
 
 fn how_to_go_on(running: &Running) -> String {
-    let orders = running.fleet.url("orders-svc");
-    let orders = orders.trim_start_matches("http://");
+    let orders = running.fleet.address("orders-svc");
     format!(
         "
 Where everything is:

@@ -109,14 +109,8 @@ impl Comparison<'_> {
 
     fn import(&self, which: &str) -> anyhow::Result<Value> {
         let json = self.running.fleet.folder().join(format!("{which}.json"));
-        let mut import = self.running.fleet.cli()?;
-        import.arg("import").arg("--json").arg(&json);
-        for what in ["products", "customers", "stock", "orders"] {
-            let plain = self.data.join(format!("{what}.csv"));
-            let file = if plain.exists() { plain } else { plain.with_extension("csv.gz") };
-            import.arg(format!("--{what}")).arg(file);
-        }
-        import.arg("--refused-dir").arg(self.running.fleet.folder().join("refused"));
+        let mut import = self.running.import(self.data)?;
+        import.arg("--json").arg(&json);
         self.checkout.interrupt.run(&mut import)?;
         Ok(serde_json::from_slice(&fs::read(json)?)?)
     }

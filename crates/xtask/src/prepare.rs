@@ -6,12 +6,13 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::ensure;
-use stack::{Postgres, postgres::Durability};
+use stack::{
+    Postgres,
+    fleet::{SCHEMAS, log_in},
+    postgres::Durability,
+};
 
 use crate::checkout::{Checkout, step};
-
-/// The services that have statements.
-const SERVICES: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"];
 
 /// Describe all statements again, after one was changed.
 pub(crate) fn run(checkout: &Checkout) -> anyhow::Result<()> {
@@ -56,10 +57,9 @@ fn describe(checkout: &Checkout, url: &str, to: &Path) -> anyhow::Result<()> {
     let mut check = checkout.command("cargo");
     check.args(["check", "--quiet", "--locked"]);
     check.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", to);
-    let place = url.rsplit_once('@').map_or(url, |(_, place)| place);
-    for schema in SERVICES {
+    for schema in SCHEMAS {
         let (login, package) = (format!("{schema}_svc"), format!("{schema}-svc"));
-        let url = format!("postgres://{login}:{login}@{place}");
+        let url = log_in(url, &login, &login)?;
         check.env(format!("{}_DATABASE_URL", schema.to_uppercase()), url);
         touch(&checkout.root.join("services").join(&package).join("src/lib.rs"))?;
         check.args(["-p", &package]);

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, bail};
@@ -105,9 +106,7 @@ impl Running {
     /// Where everything is, for people.
     pub(crate) fn describe(&self) -> String {
         let mut lines: Vec<String> = Fleet::names()
-            .map(|name| {
-                format!("  {name:<14} {}", self.fleet.url(name).trim_start_matches("http://"))
-            })
+            .map(|name| format!("  {name:<14} {}", self.fleet.address(name)))
             .collect();
         if let (Some(_), Some(nats)) = (&self.postgres, &self.nats) {
             lines.push(format!("  {:<14} {}", "Postgres", self.admin_url));
@@ -115,6 +114,19 @@ impl Running {
         }
         lines.push(format!("  {:<14} {}", "logs, keys", self.fleet.folder().display()));
         lines.join("\n")
+    }
+
+    /// `bramble import` of all files of a folder, plain or gzipped.
+    pub(crate) fn import(&self, data: &Path) -> anyhow::Result<Command> {
+        let mut import = self.fleet.cli()?;
+        import.arg("import");
+        for what in ["products", "customers", "stock", "orders"] {
+            let plain = data.join(format!("{what}.csv"));
+            let file = if plain.exists() { plain } else { plain.with_extension("csv.gz") };
+            import.arg(format!("--{what}")).arg(file);
+        }
+        import.arg("--refused-dir").arg(self.fleet.folder().join("refused"));
+        Ok(import)
     }
 
     /// Until the user wants it to end, or a part of it ends by itself.
