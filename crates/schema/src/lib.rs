@@ -4,6 +4,8 @@
 //! **Invariant:** a service role may not update or delete in a table that is append-only, and the table's trigger refuses it to its
 //! owner too.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator};
 
@@ -12,6 +14,9 @@ pub const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"
 
 /// Any number: whoever migrates holds this lock.
 const MIGRATION_LOCK: i64 = 0x0062_7261_6d62_6c65;
+
+const ROLE_TRIES_MAX: u32 = 5;
+const ROLE_RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Whether a database keeps the foreign keys that cross schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +31,7 @@ pub async fn migrate(admin_url: &str) -> anyhow::Result<()> {
     let mut db = PgConnection::connect(admin_url).await.context("cannot reach Postgres")?;
     sqlx::query("select pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut db).await?;
     for schema in SCHEMAS {
-        create_roles(&mut db, schema).await.with_context(|| format!("roles of {schema}"))?;
+        make_roles(&mut db, schema).await.with_context(|| format!("roles of {schema}"))?;
         run_sets(&mut db, schema).await.with_context(|| format!("migrations of {schema}"))?;
         grant(&mut db, schema).await.with_context(|| format!("grants of {schema}"))?;
     }
@@ -45,6 +50,18 @@ pub async fn cross_schema(admin_url: &str, what: CrossSchema) -> anyhow::Result<
     sqlx::raw_sql(sql).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Roles are the whole server's and the lock is this database's: where another one is migrated at this moment, what it has made is
+/// found the next time.
+async fn make_roles(db: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
+    for _ in 1..ROLE_TRIES_MAX {
+        if create_roles(db, schema).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(ROLE_RETRY_AFTER).await;
+    }
+    create_roles(db, schema).await
 }
 
 async fn create_roles(db: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
