@@ -1,12 +1,19 @@
-//! What tests need: a database and a NATS of their own, real ones both, keys and tokens, and reading refusals.
+//! What tests need: a database and a NATS of their own, real ones both, services that are played beside the one under test, keys and
+//! tokens, and reading what a service tells and refuses.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
 
 mod postgres;
 mod nats;
+mod played;
+mod service_log;
 mod keys;
 mod refusal;
+mod wait;
 
 pub use keys::Keys;
 pub use nats::TestNats;
+pub use played::PlayedService;
 pub use postgres::TestDb;
 pub use refusal::{Refusal, refusal};
+pub use service_log::ServiceLog;
+pub use wait::eventually;

@@ -9,7 +9,9 @@ use proto::log::v1::{
 };
 use tonic::Code;
 
-use crate::world::{Note, World, append, eventually, note};
+use testkit::eventually;
+
+use crate::world::{Note, PATIENCE, World, append, note};
 
 struct Poisoned {
     world: World,
@@ -48,8 +50,10 @@ async fn poisoned() -> Poisoned {
 impl Poisoned {
     async fn position_is(&self, sequence: i64) {
         let position = "select coalesce(max(log_id), 0) from inventory.consumer_positions";
-        eventually("the position moves on", async || self.world.count(position).await == sequence)
-            .await;
+        eventually("the position moves on", PATIENCE, async || {
+            self.world.count(position).await == sequence
+        })
+        .await;
     }
 
     async fn applied(&self) -> Vec<(String, i32, i32)> {

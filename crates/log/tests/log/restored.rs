@@ -3,7 +3,9 @@
 use async_nats::jetstream;
 use log::{Feed, Position, RelayError};
 
-use crate::world::{Note, World, commit, eventually};
+use testkit::eventually;
+
+use crate::world::{Note, PATIENCE, World, commit};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_refuses_to_lead_a_stream_whose_tail_the_log_does_not_have() {
@@ -27,7 +29,7 @@ async fn a_relay_refuses_to_lead_a_stream_whose_tail_the_log_does_not_have() {
     let running = restored.run(relay);
     jetstream::new(world.client().await).delete_stream("ORDERS").await.unwrap();
     let logged = restored.logged().await;
-    eventually("the stream is filled from the log", async || {
+    eventually("the stream is filled from the log", PATIENCE, async || {
         world.published().await.len() == logged.len()
     })
     .await;

@@ -8,7 +8,9 @@ use std::sync::{
 use log::{Apply, ApplyError, Event};
 use sqlx::PgConnection;
 
-use crate::world::{Note, World, append, commit, eventually, note};
+use testkit::eventually;
+
+use crate::world::{Note, PATIENCE, World, append, commit, note};
 
 /// Cannot do more than so many events in the time that there is.
 #[derive(Clone)]
@@ -73,7 +75,7 @@ async fn an_effect_that_misses_a_row_holds_up_nobody_else() {
     let source = world.source(&orders).await;
     world.consume(&inventory, &source, Lookup::default());
     append(&orders, &[note("unknown", 1, false), note("known", 1, false)]).await;
-    eventually("the other is applied", async || {
+    eventually("the other is applied", PATIENCE, async || {
         world.count("select count(*) from inventory.test_effects").await == 1
     })
     .await;

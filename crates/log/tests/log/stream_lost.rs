@@ -6,7 +6,9 @@ use async_nats::jetstream;
 use log::{EventLogService, Feed, Position, Relay};
 use proto::log::v1::{ListEventsRequest, event_log_client::EventLogClient};
 
-use crate::world::{Note, World, commit, eventually};
+use testkit::eventually;
+
+use crate::world::{Note, PATIENCE, World, commit};
 
 /// A writer, its relay and a listener, all running.
 async fn running() -> (World, log::Log, log::Source) {
@@ -104,7 +106,7 @@ async fn a_listener_that_was_away_too_long_fetches_what_the_stream_dropped() {
     before.abort();
 
     commit(&orders, (0..1500).map(|n| n % 64)).await;
-    eventually("the last event is published", async || {
+    eventually("the last event is published", PATIENCE, async || {
         world.published().await.last().is_some_and(|event| event.sequence == 1510)
     })
     .await;

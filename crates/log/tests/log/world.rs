@@ -18,10 +18,10 @@ use sqlx::{PgConnection, PgPool};
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats};
+use testkit::{TestDb, TestNats, eventually};
 
 pub(crate) const STREAM_MAX_BYTES: i64 = 64 << 20;
-const PATIENCE: Duration = Duration::from_secs(45);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 pub(crate) struct World {
     pub(crate) db: TestDb,
@@ -132,9 +132,11 @@ impl World {
     pub(crate) async fn all_is_published(&self) {
         let logged = self.logged().await;
         let context = jetstream::new(self.client().await);
-        eventually("all events are published", async || match context.get_stream("ORDERS").await {
-            Ok(stream) => stream.cached_info().state.messages >= logged.len() as u64,
-            Err(_) => false,
+        eventually("all events are published", PATIENCE, async || {
+            match context.get_stream("ORDERS").await {
+                Ok(stream) => stream.cached_info().state.messages >= logged.len() as u64,
+                Err(_) => false,
+            }
         })
         .await;
         assert_chain(&self.published().await, &logged);
@@ -145,7 +147,7 @@ impl World {
         let logged = self.logged().await;
         let last = logged.last().map_or(0, |(sequence, _)| *sequence);
         let position = "select coalesce(max(log_id), 0) from inventory.consumer_positions";
-        eventually("all events are applied", async || {
+        eventually("all events are applied", PATIENCE, async || {
             sqlx::query_scalar::<_, i64>(position).fetch_one(&self.admin).await.unwrap() >= last
         })
         .await;
@@ -218,15 +220,6 @@ pub(crate) fn open_doors() -> ServerConfig {
         calls_max: 1024,
         currency: "GBP".to_owned(),
     }
-}
-
-pub(crate) async fn eventually(what: &str, check: impl AsyncFn() -> bool) {
-    let patient = async {
-        while !check().await {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, patient).await.is_ok(), "not in time: {what}");
 }
 
 /// Numbers that look random and are the same in each run.

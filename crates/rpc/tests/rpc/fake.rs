@@ -12,6 +12,8 @@ use rpc::{ClientConfig, Server, ServerConfig, Shutdown};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{Request, Response, Status};
 
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
+
 pub(crate) struct Running {
     pub(crate) url: String,
     pub(crate) client: EventLogClient<rpc::Client>,
@@ -74,16 +76,6 @@ pub(crate) fn ask(timeout: Option<Duration>) -> Request<pb::ListEventsRequest> {
         request.set_timeout(timeout);
     }
     request
-}
-
-pub(crate) async fn eventually(what: &str, check: impl AsyncFn() -> bool) {
-    let patient = async {
-        while !check().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(Duration::from_secs(45), patient).await;
-    assert!(in_time.is_ok(), "not in time: {what}");
 }
 
 struct Fake {

@@ -15,9 +15,9 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats};
+use testkit::{TestDb, TestNats, eventually};
 
-use crate::fake::eventually;
+use crate::fake::PATIENCE;
 
 const CALLERS: u64 = 40;
 const CALLS_EACH: u64 = 200;
@@ -118,7 +118,7 @@ impl Hr {
 
     /// Waits until no work is going on any more.
     async fn is_quiet(&self) {
-        eventually("all work has ended", async || {
+        eventually("all work has ended", PATIENCE, async || {
             let mut before = self.count("select count(*) from hr.employees").await;
             for _ in 0..5 {
                 tokio::time::sleep(Duration::from_millis(50)).await;

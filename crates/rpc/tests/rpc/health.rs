@@ -13,9 +13,9 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use testkit::{Keys, TestDb, TestNats};
+use testkit::{Keys, TestDb, TestNats, eventually};
 
-use crate::fake::{eventually, open_doors, serve_with};
+use crate::fake::{PATIENCE, open_doors, serve_with};
 
 async fn status(url: &str, service: &str) -> Option<ServingStatus> {
     let channel = Channel::from_shared(url.to_owned()).unwrap().connect().await.ok()?;
@@ -44,7 +44,7 @@ async fn who_needs_nothing_is_ready_without_a_token_until_told_to_end() {
     let config = rpc::ServerConfig { auth_public_key: Some(keys.public()), ..open_doors() };
     let running = serve_with(config, || async { Ok(()) }, |server| server).await;
     for service in ["", "bramble.log.v1.EventLog"] {
-        eventually("it is ready", async || {
+        eventually("it is ready", PATIENCE, async || {
             status(&running.url, service).await == Some(ServingStatus::Serving)
         })
         .await;
@@ -75,7 +75,7 @@ async fn readiness_follows_postgres_and_nats_and_comes_back_with_them() {
         tokio::spawn(async move { hr_svc::serve(&config, pool, bus, listener, told).await });
 
     let becomes = async |expected: ServingStatus| {
-        eventually("readiness follows", async || {
+        eventually("readiness follows", PATIENCE, async || {
             status(&url, "").await == Some(expected)
                 && status(&url, "bramble.hr.v1.HrService").await == Some(expected)
         })

@@ -14,7 +14,9 @@ use tokio::sync::Semaphore;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use crate::fake::{Running, ask, eventually, open_doors, serve};
+use testkit::eventually;
+
+use crate::fake::{PATIENCE, Running, ask, open_doors, serve};
 
 /// Work that takes until it is let go, and how much of it has begun and ended.
 #[derive(Clone)]
@@ -43,11 +45,13 @@ impl Gate {
     }
 
     async fn has_begun(&self, count: usize) {
-        eventually("calls begin", async || self.begun.load(Ordering::SeqCst) == count).await;
+        eventually("calls begin", PATIENCE, async || self.begun.load(Ordering::SeqCst) == count)
+            .await;
     }
 
     async fn has_ended(&self, count: usize) {
-        eventually("calls end", async || self.ended.load(Ordering::SeqCst) == count).await;
+        eventually("calls end", PATIENCE, async || self.ended.load(Ordering::SeqCst) == count)
+            .await;
     }
 }
 
@@ -146,7 +150,7 @@ async fn a_streamed_answer_counts_as_a_call_as_long_as_it_lasts() {
     let refusal = client.list_events(ask(None)).await.unwrap_err();
     check_retry(&refusal, Code::ResourceExhausted, "TOO_MANY_CALLS");
     drop(stream);
-    eventually("the place is free again", async || {
+    eventually("the place is free again", PATIENCE, async || {
         running.client.clone().list_events(ask(None)).await.is_ok()
     })
     .await;
@@ -178,7 +182,7 @@ async fn a_request_that_never_arrives_holds_no_place_for_ever() {
             break;
         }
     }
-    eventually("the place is free again", async || {
+    eventually("the place is free again", PATIENCE, async || {
         running.client.clone().list_events(ask(None)).await.is_ok()
     })
     .await;
@@ -239,7 +243,7 @@ async fn work_ends_well_whenever_its_caller_goes() {
         let _ = tokio::time::timeout(patience, client.list_events(ask(None))).await;
     }
     assert!(begun.load(Ordering::SeqCst) > 100);
-    eventually("what was begun ends", async || {
+    eventually("what was begun ends", PATIENCE, async || {
         begun.load(Ordering::SeqCst) == ended.load(Ordering::SeqCst)
     })
     .await;

@@ -16,7 +16,7 @@ use tonic::{IntoRequest, Request, Status};
 
 use crate::olap::Olap;
 
-const WAIT_MAX: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct App {
     pub(crate) client: AnalyticsServiceClient<rpc::Client>,
@@ -89,16 +89,6 @@ pub(crate) fn within<T>(time: Duration, request: T) -> Request<T> {
     let mut request = Request::new(request);
     request.set_timeout(time);
     request
-}
-
-/// Tries until it is so.
-pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
-    let tried = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(WAIT_MAX, tried).await.is_ok(), "not in time: {what}");
 }
 
 /// The amount alone, all being in the deployment's currency.

@@ -12,8 +12,10 @@ use proto::analytics::v1::{
     analytics_service_client::AnalyticsServiceClient,
 };
 
+use testkit::eventually;
+
 use crate::{
-    app::{eventually, hours, time_text},
+    app::{WAIT_MAX, hours, time_text},
     olap::{Olap, ageing, hours_of_sales, stock},
 };
 
@@ -104,6 +106,7 @@ async fn it_needs_no_environment_stays_small_and_ends_when_told() {
         let ageing = client.get_ar_ageing(GetArAgeingRequest::default()).await.unwrap();
         assert_eq!(ageing.into_inner().as_of_date, "2026-07-02", "in London, not where TZ says");
     }
-    eventually("it is small again", async || process.resident_kib() < RESIDENT_MAX_KIB).await;
+    eventually("it is small again", WAIT_MAX, async || process.resident_kib() < RESIDENT_MAX_KIB)
+        .await;
     assert!(process.terminate().await.success());
 }

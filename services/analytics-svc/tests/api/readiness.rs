@@ -7,9 +7,9 @@ use tonic_health::pb::{
 };
 use tonic_types::StatusExt;
 
-use testkit::refusal;
+use testkit::{eventually, refusal};
 
-use crate::app::{App, eventually};
+use crate::app::{App, WAIT_MAX};
 
 async fn status(app: &App) -> ServingStatus {
     let channel = Channel::from_shared(app.url.clone()).unwrap().connect().await.unwrap();
@@ -50,9 +50,9 @@ async fn it_is_ready_while_there_is_a_manifest_that_can_be_read() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(status(&app).await, ServingStatus::NotServing);
     app.olap.publish(1, Vec::new());
-    eventually("it is ready", async || is(ServingStatus::Serving).await).await;
+    eventually("it is ready", WAIT_MAX, async || is(ServingStatus::Serving).await).await;
     fs::write(app.olap.folder.join(manifest::FILE_NAME), "{").unwrap();
-    eventually("it is not ready", async || is(ServingStatus::NotServing).await).await;
+    eventually("it is not ready", WAIT_MAX, async || is(ServingStatus::NotServing).await).await;
     app.olap.publish(2, Vec::new());
-    eventually("it is ready again", async || is(ServingStatus::Serving).await).await;
+    eventually("it is ready again", WAIT_MAX, async || is(ServingStatus::Serving).await).await;
 }

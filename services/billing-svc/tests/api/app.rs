@@ -5,7 +5,7 @@ use std::time::Duration;
 use billing_svc::{Calendar, Config, Sweeper};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Parser;
-use log::{Cause, Log, NewEvent, Relay};
+use log::{Cause, Log, NewEvent};
 use proto::{
     billing::v1::{self as pb, billing_service_client::BillingServiceClient},
     common::v1::Money,
@@ -18,20 +18,21 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct App {
     pub(crate) client: BillingServiceClient<rpc::Client>,
     pub(crate) event_log: EventLogClient<rpc::Client>,
+    pub(crate) log: ServiceLog,
+    pub(crate) orders: PlayedService,
     /// Sees everything.
     pub(crate) db: PgPool,
     pub(crate) sweeper: Sweeper,
     /// Another of the kind.
     pub(crate) other_sweeper: Sweeper,
     config: Config,
-    orders_log: Log,
     shutdown: Shutdown,
     _database: TestDb,
     _nats: TestNats,
@@ -61,13 +62,8 @@ impl App {
             "3600000",
         ]);
         let shutdown = Shutdown::new();
-        let orders_pool = PgPool::connect(&database.url("orders_svc")).await.unwrap();
-        let orders_log = Log::new(orders_pool, "orders");
         let bus = log::connect(&config.nats, "test").await.unwrap();
-        let relay = Relay::new(orders_log.clone(), bus, 64 << 20);
-        relay.lead().await.unwrap();
-        tokio::spawn(relay.run(shutdown.clone()));
-
+        let orders = PlayedService::start(&database, bus, "orders", &shutdown).await;
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
         let calendar = Calendar::new(config.time_zone, config.payment_terms_days);
         let log = Log::new(pg::connect(&config.postgres, "billing").await.unwrap(), "billing");
@@ -75,11 +71,12 @@ impl App {
         Self {
             client: BillingServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
+            log: ServiceLog::new(&db, "billing", WAIT_MAX),
+            orders,
             db,
             sweeper: Sweeper::new(log.clone(), calendar),
             other_sweeper: Sweeper::new(log, calendar),
             config,
-            orders_log,
             shutdown,
             _database: database,
             _nats: nats,
@@ -93,26 +90,8 @@ impl App {
 
     /// Publishes orders' events, and waits until this service has applied them or put them aside.
     pub(crate) async fn hear(&self, events: &[NewEvent]) {
-        self.publish(events).await;
-        self.catch_up().await;
-    }
-
-    pub(crate) async fn publish(&self, events: &[NewEvent]) {
-        let mut tx = self.orders_log.begin().await.unwrap();
-        self.orders_log.append(&mut tx, events).await.unwrap();
-        self.orders_log.commit(tx).await.unwrap();
-    }
-
-    pub(crate) async fn catch_up(&self) {
-        let behind = "select coalesce(max(id), 0) > (select coalesce(max(log_id), 0) from billing.consumer_positions)
-             from orders.events_log";
-        tokio::time::timeout(WAIT_MAX, async {
-            while sqlx::query_scalar(behind).fetch_one(&self.db).await.unwrap() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await
-        .unwrap();
+        self.orders.publish(events).await;
+        self.log.catch_up("orders").await;
     }
 
     /// Has an order placed at that time, and gives its invoice.
@@ -165,24 +144,6 @@ impl App {
         self.record(request).await.unwrap()
     }
 
-    /// Types, versions and data of what was published of an aggregate, in order.
-    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
-        sqlx::query_as(
-            "select event_type, (payload->'version')::bigint, payload->'data' from billing.events_log
-             where payload->>'subject' = $1 order by id",
-        )
-        .bind(subject)
-        .fetch_all(&self.db)
-        .await
-        .unwrap()
-    }
-
-    /// Types and versions only.
-    pub(crate) async fn told_of(&self, subject: &str) -> Vec<(String, i64)> {
-        let events = self.events_of(subject).await;
-        events.into_iter().map(|(event_type, version, _)| (event_type, version)).collect()
-    }
-
     /// Data of all events of a type, in order.
     pub(crate) async fn events(&self, event_type: &str) -> Vec<serde_json::Value> {
         sqlx::query_scalar(
@@ -192,14 +153,6 @@ impl App {
         .fetch_all(&self.db)
         .await
         .unwrap()
-    }
-
-    /// Why events were put aside, in their order.
-    pub(crate) async fn dead_letters(&self) -> Vec<String> {
-        sqlx::query_scalar("select error from billing.dead_letters order by log_id")
-            .fetch_all(&self.db)
-            .await
-            .unwrap()
     }
 
     /// Today, where the business is.

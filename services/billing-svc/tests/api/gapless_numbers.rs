@@ -34,11 +34,11 @@ async fn two_replicas_and_broken_transactions_leave_no_gap() {
     let orders: Vec<String> = (0..60).map(|_| new_id()).collect();
     for some in orders.chunks(5) {
         let events: Vec<NewEvent> = some.iter().map(|order| placed(order, &customer)).collect();
-        app.publish(&events).await;
+        app.orders.publish(&events).await;
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    app.catch_up().await;
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    app.log.catch_up("orders").await;
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     let expected: Vec<String> = (1..=60).map(|number| format!("INV-{number:06}")).collect();
     assert_eq!(numbers(&app, "billing.invoices").await, expected);
     app.check_books().await;
@@ -51,7 +51,7 @@ async fn an_event_that_is_put_aside_takes_no_number() {
     let events: Vec<NewEvent> =
         (0..9).map(|n| placed(&new_id(), if n % 3 == 1 { "nobody" } else { &customer })).collect();
     app.hear(&events).await;
-    assert_eq!(app.dead_letters().await.len(), 3);
+    assert_eq!(app.log.dead_letters().await.len(), 3);
     let expected: Vec<String> = (1..=6).map(|number| format!("INV-{number:06}")).collect();
     assert_eq!(numbers(&app, "billing.invoices").await, expected);
 }

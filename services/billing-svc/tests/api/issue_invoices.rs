@@ -17,7 +17,7 @@ async fn a_placed_order_gets_an_invoice() {
     assert_eq!((issued.seconds, issued.nanos), (1_479_979_800, 250_000_000));
     assert_eq!(invoice.due_date, "2016-12-24");
 
-    let told = app.events_of(&invoice.invoice_id).await;
+    let told = app.log.events_of(&invoice.invoice_id).await;
     let data = serde_json::json!({
         "invoiceId": invoice.invoice_id,
         "number": "INV-000001",
@@ -46,7 +46,7 @@ async fn the_day_of_issuing_is_that_of_the_business() {
     ] {
         let invoice = app.invoice(&new_id(), "1.00", place_time).await;
         assert_eq!(invoice.due_date, due_date, "{place_time}");
-        let (_, _, data) = app.events_of(&invoice.invoice_id).await.remove(0);
+        let (_, _, data) = app.log.events_of(&invoice.invoice_id).await.remove(0);
         assert_eq!(data["issueDate"], issue_date, "{place_time}");
     }
 }
@@ -57,7 +57,7 @@ async fn an_order_of_nothing_is_paid_as_it_is_invoiced() {
     let invoice = app.invoice(&new_id(), "0.00", "2026-10-01T12:00:00Z").await;
     assert_eq!((invoice.status(), invoice.residual), (InvoiceStatus::Paid, money("0.00")));
     assert_eq!(invoice.pay_time, invoice.issue_time);
-    let told = app.told_of(&invoice.invoice_id).await;
+    let told = app.log.told_of(&invoice.invoice_id).await;
     assert_eq!(told, [("invoice.issued".to_owned(), 1), ("invoice.paid".to_owned(), 2)]);
     let ids = serde_json::json!({"invoiceId": invoice.invoice_id, "orderId": invoice.order_id});
     assert_eq!(app.events("invoice.paid").await, [ids]);
@@ -74,7 +74,7 @@ async fn an_order_that_is_placed_twice_has_one_invoice() {
     app.hear(&same).await;
     app.hear(&[placed(&order, &customer)]).await;
     assert_eq!(app.events("invoice.issued").await.len(), 1);
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     let next = app.invoice(&customer, "1.00", "2026-10-01T12:00:00Z").await;
     assert_eq!(next.number, "INV-000002");
     app.check_books().await;
@@ -85,7 +85,7 @@ async fn imported_history_is_overdue_to_whoever_asks_and_marked_by_the_sweep() {
     let app = App::start().await;
     let invoice = app.invoice(&new_id(), "10.00", "2016-11-24T09:30:00Z").await;
     assert_eq!(invoice.status(), InvoiceStatus::Overdue);
-    assert_eq!(app.told_of(&invoice.invoice_id).await.len(), 1);
+    assert_eq!(app.log.told_of(&invoice.invoice_id).await.len(), 1);
     let stored: String =
         sqlx::query_scalar("select status from billing.invoices").fetch_one(&app.db).await.unwrap();
     assert_eq!(stored, "issued");
@@ -104,7 +104,7 @@ async fn an_order_that_cannot_be_invoiced_is_put_aside_and_the_others_go_on() {
         placed(&good, &customer),
     ])
     .await;
-    let letters = app.dead_letters().await;
+    let letters = app.log.dead_letters().await;
     assert_eq!(letters.len(), 3);
     assert_eq!(letters[1..], ["tax 1.01 of a total of 1.00", "-1.00 is negative"]);
     assert_eq!(app.invoice_of(&good).await.number, "INV-000001");

@@ -18,7 +18,7 @@ async fn the_named_invoice_is_paid_and_what_is_too_much_is_credit() {
     assert_eq!(allocated(&part), [(late.invoice_id.clone(), "4.00".to_owned())]);
     assert_eq!(unallocated(&part), "0.00");
     assert_eq!(app.state(&late).await.0, "6.00");
-    assert_eq!(app.told_of(&late.invoice_id).await.len(), 1, "nothing happened to it yet");
+    assert_eq!(app.log.told_of(&late.invoice_id).await.len(), 1, "nothing happened to it yet");
 
     let rest = app.pay_invoice(&late, "7.50").await;
     assert_eq!(allocated(&rest), [(late.invoice_id.clone(), "6.00".to_owned())]);
@@ -28,7 +28,7 @@ async fn the_named_invoice_is_paid_and_what_is_too_much_is_credit() {
 
     let paid = app.invoice_of(&late.order_id).await;
     assert_eq!(paid.pay_time, rest.receive_time);
-    let told = app.told_of(&late.invoice_id).await;
+    let told = app.log.told_of(&late.invoice_id).await;
     assert_eq!(told.last().unwrap(), &("invoice.paid".to_owned(), 2));
     app.check_books().await;
 }
@@ -80,7 +80,7 @@ async fn a_payment_is_told_with_what_it_paid_and_what_is_still_owed() {
         "unallocated": amount("0.00"),
         "receiveDate": "2026-07-01",
     });
-    let told = app.events_of(&recorded.payment_id).await;
+    let told = app.log.events_of(&recorded.payment_id).await;
     assert_eq!(told, [("payment.received".to_owned(), 1, data)]);
     let ids = serde_json::json!({"invoiceId": early.invoice_id, "orderId": early.order_id});
     assert_eq!(app.events("invoice.paid").await, [ids]);
@@ -118,7 +118,7 @@ async fn an_overdue_invoice_can_be_paid() {
     assert_eq!(app.state(&invoice).await, ("6.00".to_owned(), InvoiceStatus::Overdue));
     app.pay(&customer, "6.00").await;
     assert_eq!(app.state(&invoice).await, ("0.00".to_owned(), InvoiceStatus::Paid));
-    let told = app.told_of(&invoice.invoice_id).await;
+    let told = app.log.told_of(&invoice.invoice_id).await;
     assert_eq!(told.last().unwrap(), &("invoice.paid".to_owned(), 3));
     app.check_books().await;
 }

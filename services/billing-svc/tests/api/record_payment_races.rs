@@ -47,7 +47,7 @@ async fn a_hundred_payments_of_one_invoice_at_once_never_overpay_it() {
     let credit = "select sum(unallocated * 100)::bigint from billing.payments";
     assert_eq!(count(&app, credit).await, 20_000, "300.00 came for 100.00");
     assert_eq!(app.events("invoice.paid").await.len(), 1);
-    assert_eq!(app.told_of(&invoice.invoice_id).await.len(), 2);
+    assert_eq!(app.log.told_of(&invoice.invoice_id).await.len(), 2);
     app.check_books().await;
 }
 
@@ -73,7 +73,7 @@ async fn payments_of_many_invoices_do_not_wait_in_a_circle() {
     for payment in payments {
         payment.unwrap();
     }
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     assert_eq!(
         count(&app, "select count(*) from billing.invoices where status <> 'voided'").await,
         0

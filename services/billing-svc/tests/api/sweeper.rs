@@ -17,7 +17,7 @@ async fn an_invoice_is_marked_on_the_day_after_its_due_date_and_once() {
     assert_eq!(app.sweeper.step_at(time("2026-12-01T23:59:59Z")).await.unwrap(), 0);
     assert_eq!(app.sweeper.step_at(time("2026-12-02T00:00:00Z")).await.unwrap(), 1);
     assert_eq!(app.sweeper.step_at(time("2026-12-03T00:00:00Z")).await.unwrap(), 0);
-    let (event_type, version, data) = app.events_of(&invoice.invoice_id).await.remove(1);
+    let (event_type, version, data) = app.log.events_of(&invoice.invoice_id).await.remove(1);
     assert_eq!((event_type.as_str(), version), ("invoice.overdue", 2));
     let expected = serde_json::json!({
         "invoiceId": invoice.invoice_id,
@@ -54,8 +54,8 @@ async fn by_the_database_clock_yesterdays_is_overdue_and_todays_is_not() {
     let due = app.invoice(&new_id(), "10.00", &today).await;
     assert_eq!((late.status(), due.status()), (InvoiceStatus::Overdue, InvoiceStatus::Issued));
     assert_eq!(app.sweeper.step().await.unwrap(), 1);
-    assert_eq!(app.told_of(&late.invoice_id).await.len(), 2);
-    assert_eq!(app.told_of(&due.invoice_id).await.len(), 1);
+    assert_eq!(app.log.told_of(&late.invoice_id).await.len(), 2);
+    assert_eq!(app.log.told_of(&due.invoice_id).await.len(), 1);
 }
 
 #[tokio::test]

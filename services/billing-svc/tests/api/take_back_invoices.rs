@@ -14,7 +14,7 @@ async fn what_nobody_has_paid_is_voided_on_the_day_of_cancelling() {
     let invoice = app.invoice_of(&order).await;
     assert_eq!((invoice.status(), &invoice.residual), (InvoiceStatus::Voided, &money("0.00")));
     assert_eq!((&invoice.amount, &invoice.pay_time), (&money("12.00"), &None));
-    let (event_type, version, data) = app.events_of(&invoice.invoice_id).await.remove(1);
+    let (event_type, version, data) = app.log.events_of(&invoice.invoice_id).await.remove(1);
     assert_eq!((event_type.as_str(), version), ("invoice.voided", 2));
     let expected = serde_json::json!({
         "invoiceId": invoice.invoice_id,
@@ -50,7 +50,7 @@ async fn what_was_paid_in_part_is_credited() {
         "issueDate": app.today().await.to_string(),
     });
     assert_eq!(notes, [expected]);
-    let last = app.told_of(&invoice.invoice_id).await.pop().unwrap();
+    let last = app.log.told_of(&invoice.invoice_id).await.pop().unwrap();
     assert_eq!(last, ("credit_note.issued".to_owned(), 2));
     assert_eq!(app.events("invoice.voided").await, [serde_json::Value::Null; 0]);
 
@@ -90,7 +90,7 @@ async fn an_order_that_is_cancelled_twice_is_taken_back_once() {
     assert_eq!(app.events("invoice.issued").await.len(), 2);
     assert_eq!(app.events("invoice.voided").await.len(), 1);
     assert_eq!(app.events("credit_note.issued").await.len(), 1);
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     app.check_books().await;
 }
 
@@ -103,7 +103,7 @@ async fn overdue_and_free_invoices_are_voided_too() {
     app.hear(&[cancelled(&late.order_id), cancelled(&free.order_id)]).await;
     for invoice in [&late, &free] {
         assert_eq!(app.state(invoice).await.1, InvoiceStatus::Voided);
-        let last = app.told_of(&invoice.invoice_id).await.pop().unwrap();
+        let last = app.log.told_of(&invoice.invoice_id).await.pop().unwrap();
         assert_eq!(last, ("invoice.voided".to_owned(), 3));
     }
     app.check_books().await;
@@ -115,7 +115,7 @@ async fn a_cancelled_draft_has_no_invoice_to_take_back() {
     let order = new_id();
     let data = OrderCancelled { order_id: order.clone(), ..Default::default() };
     app.hear(&[NewEvent::new("order.cancelled", &order, 2, &data, &Cause::of_call())]).await;
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     let told: i64 = sqlx::query_scalar("select count(*) from billing.events_log")
         .fetch_one(&app.db)
         .await
@@ -128,6 +128,6 @@ async fn an_order_that_was_placed_and_has_no_invoice_is_put_aside() {
     let app = App::start().await;
     let (order, good, customer) = (new_id(), new_id(), new_id());
     app.hear(&[cancelled(&order), placed(&good, &customer)]).await;
-    assert_eq!(app.dead_letters().await, [format!("order {order} has no invoice")]);
+    assert_eq!(app.log.dead_letters().await, [format!("order {order} has no invoice")]);
     app.invoice_of(&good).await;
 }

@@ -1,5 +1,7 @@
 //! The service under test with all that it needs, and the words that the tests use.
 
+use std::time::Duration;
+
 use async_nats::jetstream;
 use clap::Parser;
 use hr_svc::Config;
@@ -14,11 +16,14 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats};
+use testkit::{ServiceLog, TestDb, TestNats};
+
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct App {
     pub(crate) client: HrServiceClient<rpc::Client>,
     pub(crate) event_log: EventLogClient<rpc::Client>,
+    pub(crate) log: ServiceLog,
     /// Sees everything.
     pub(crate) db: PgPool,
     bus: async_nats::Client,
@@ -56,10 +61,12 @@ impl App {
             hr_svc::serve(&config, pool, nats_of_service, listener, told).await.unwrap();
         });
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
+        let db = PgPool::connect(&database.admin_url()).await.unwrap();
         Self {
             client: HrServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
-            db: PgPool::connect(&database.admin_url()).await.unwrap(),
+            log: ServiceLog::new(&db, "hr", WAIT_MAX),
+            db,
             bus,
             url,
             shutdown,
@@ -91,24 +98,6 @@ impl App {
         request: pb::UpdateEmployeeRequest,
     ) -> Result<pb::Employee, Status> {
         Ok(self.client.clone().update_employee(request).await?.into_inner().employee.unwrap())
-    }
-
-    /// Types, versions and data of what was published of an employee, in order.
-    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
-        sqlx::query_as(
-            "select event_type, (payload->'version')::bigint, payload->'data' from hr.events_log
-             where payload->>'subject' = $1 order by id",
-        )
-        .bind(subject)
-        .fetch_all(&self.db)
-        .await
-        .unwrap()
-    }
-
-    /// Types and versions only.
-    pub(crate) async fn told_of(&self, subject: &str) -> Vec<(String, i64)> {
-        let events = self.events_of(subject).await;
-        events.into_iter().map(|(event_type, version, _)| (event_type, version)).collect()
     }
 
     /// Days from which on salaries are paid, in pence a year, oldest first; days as how many they are behind the first.

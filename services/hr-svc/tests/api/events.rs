@@ -39,7 +39,7 @@ async fn it_is_told_who_changed_and_in_which_fields() {
         ("employee.created".to_owned(), 1, json!({"employeeId": id})),
         ("employee.updated".to_owned(), 2, json!({"employeeId": id, "changedFields": changed})),
     ];
-    assert_eq!(app.events_of(&id).await, expected);
+    assert_eq!(app.log.events_of(&id).await, expected);
 
     let published = app.published(2).await;
     let mut previous = 0;

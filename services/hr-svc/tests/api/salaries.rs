@@ -45,7 +45,7 @@ async fn the_last_of_a_day_counts() {
         pay(&app, &ann, pence).await;
     }
     assert_eq!(app.salaries_of(&ann.employee_id).await, [(0, 3_000_000), (30, 3_150_000)]);
-    assert_eq!(app.told_of(&ann.employee_id).await.len(), 4, "each was told of");
+    assert_eq!(app.log.told_of(&ann.employee_id).await.len(), 4, "each was told of");
 }
 
 #[tokio::test]

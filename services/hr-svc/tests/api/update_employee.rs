@@ -138,7 +138,7 @@ async fn a_hundred_changes_at_once_all_happen_one_after_the_other() {
     {
         changed.unwrap();
     }
-    let told = app.told_of(&ann.employee_id).await;
+    let told = app.log.told_of(&ann.employee_id).await;
     let updated = (2..=101).map(|version| ("employee.updated".to_owned(), version));
     let created = std::iter::once(("employee.created".to_owned(), 1));
     assert_eq!(told, created.chain(updated).collect::<Vec<_>>());

@@ -22,7 +22,7 @@ async fn the_same_request_again_changes_nothing_though_its_etag_is_stale() {
     let back = Employee { salary_pence: Some(3_000_000), ..raised };
     let back = app.update(change(&back, &["salary_pence"])).await.unwrap();
     assert_eq!(app.update(request).await.unwrap(), back);
-    assert_eq!(app.told_of(&back.employee_id).await.len(), 3);
+    assert_eq!(app.log.told_of(&back.employee_id).await.len(), 3);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use inventory_svc::{Config, Sweeper};
-use log::{Cause, Log, NewEvent, Relay};
+use log::{Cause, Log, NewEvent};
 use proto::{
     common::v1::Money,
     events::v1::{OrderCancelled, OrderDrafted, OrderPlaced, OrderShipped, ShippedLine},
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
 
 use crate::orders::FakeOrders;
 
@@ -26,11 +26,12 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct App {
     pub(crate) client: InventoryServiceClient<rpc::Client>,
     pub(crate) event_log: EventLogClient<rpc::Client>,
+    pub(crate) log: ServiceLog,
     /// Sees everything.
     pub(crate) db: PgPool,
     pub(crate) orders: FakeOrders,
     pub(crate) sweeper: Sweeper,
-    orders_log: Log,
+    played_orders: PlayedService,
     shutdown: Shutdown,
     _database: TestDb,
     _nats: TestNats,
@@ -61,12 +62,7 @@ impl App {
         ]);
         let shutdown = Shutdown::new();
         let bus = log::connect(&config.nats, "test").await.unwrap();
-
-        let orders_pool = PgPool::connect(&database.url("orders_svc")).await.unwrap();
-        let orders_log = Log::new(orders_pool, "orders");
-        let relay = Relay::new(orders_log.clone(), bus.clone(), 64 << 20);
-        relay.lead().await.unwrap();
-        tokio::spawn(relay.run(shutdown.clone()));
+        let played_orders = PlayedService::start(&database, bus.clone(), "orders", &shutdown).await;
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -78,13 +74,15 @@ impl App {
             inventory_svc::serve(&config, pool, bus, listener, told).await.unwrap();
         });
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
+        let db = PgPool::connect(&database.admin_url()).await.unwrap();
         Self {
             client: InventoryServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
-            db: PgPool::connect(&database.admin_url()).await.unwrap(),
+            log: ServiceLog::new(&db, "inventory", WAIT_MAX),
+            db,
             orders,
             sweeper,
-            orders_log,
+            played_orders,
             shutdown,
             _database: database,
             _nats: nats,
@@ -143,24 +141,6 @@ impl App {
         (item.on_hand, item.reserved)
     }
 
-    /// Types, versions and data of what was published of an aggregate, in order.
-    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
-        sqlx::query_as(
-            "select event_type, (payload->'version')::bigint, payload->'data' from inventory.events_log
-             where payload->>'subject' = $1 order by id",
-        )
-        .bind(subject)
-        .fetch_all(&self.db)
-        .await
-        .unwrap()
-    }
-
-    /// Types and versions only.
-    pub(crate) async fn told_of(&self, subject: &str) -> Vec<(String, i64)> {
-        let events = self.events_of(subject).await;
-        events.into_iter().map(|(event_type, version, _)| (event_type, version)).collect()
-    }
-
     /// Lets a reservation's time have run out so long ago.
     pub(crate) async fn run_out(&self, order_id: &str, seconds_ago: i32) {
         let updated = sqlx::query(
@@ -176,29 +156,8 @@ impl App {
 
     /// Publishes orders' events, and waits until this service has applied them or put them aside.
     pub(crate) async fn hear(&self, events: &[NewEvent]) {
-        let mut tx = self.orders_log.begin().await.unwrap();
-        self.orders_log.append(&mut tx, events).await.unwrap();
-        self.orders_log.commit(tx).await.unwrap();
-        let up_to: i64 = sqlx::query_scalar("select max(id) from orders.events_log")
-            .fetch_one(&self.db)
-            .await
-            .unwrap();
-        let applied = "select coalesce(max(log_id), 0) from inventory.consumer_positions";
-        tokio::time::timeout(WAIT_MAX, async {
-            while sqlx::query_scalar::<_, i64>(applied).fetch_one(&self.db).await.unwrap() < up_to {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await
-        .unwrap();
-    }
-
-    /// Why events were put aside, in their order.
-    pub(crate) async fn dead_letters(&self) -> Vec<String> {
-        sqlx::query_scalar("select error from inventory.dead_letters order by log_id")
-            .fetch_all(&self.db)
-            .await
-            .unwrap()
+        self.played_orders.publish(events).await;
+        self.log.catch_up("orders").await;
     }
 
     /// How many Postgres has seen in this database.

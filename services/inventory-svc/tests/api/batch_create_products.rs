@@ -27,7 +27,7 @@ async fn a_thousand_products_come_at_once_with_an_event_each() {
     let app = App::start().await;
     assert_eq!(create_all(&app, many(1000)).await.unwrap(), (1000, 0));
     assert_eq!(count(&app).await, 1000);
-    assert_eq!(app.told_of("P-0999").await, [("product.created".to_owned(), 1)]);
+    assert_eq!(app.log.told_of("P-0999").await, [("product.created".to_owned(), 1)]);
 }
 
 #[tokio::test]
@@ -35,8 +35,8 @@ async fn those_that_are_there_already_stay_as_they_are() {
     let app = App::start().await;
     create_all(&app, many(3)).await.unwrap();
     assert_eq!(create_all(&app, many(5)).await.unwrap(), (2, 3));
-    assert_eq!(app.events_of("P-0000").await.len(), 1);
-    assert_eq!(app.events_of("P-0004").await.len(), 1);
+    assert_eq!(app.log.events_of("P-0000").await.len(), 1);
+    assert_eq!(app.log.events_of("P-0004").await.len(), 1);
 }
 
 #[tokio::test]

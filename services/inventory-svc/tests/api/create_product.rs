@@ -26,7 +26,7 @@ async fn a_product_comes_with_an_item_of_nothing_and_an_event() {
     assert!(made.create_time.is_some() && !made.etag.is_empty());
     assert_eq!(app.levels("MUG-1").await, (0, 0));
 
-    let events = app.events_of("MUG-1").await;
+    let events = app.log.events_of("MUG-1").await;
     assert_eq!(events.len(), 1);
     let (event_type, version, data) = &events[0];
     assert_eq!((event_type.as_str(), *version), ("product.created", 1));
@@ -41,7 +41,7 @@ async fn a_taken_sku_is_refused() {
     let again = refusal(create(&app, product("MUG-1", "Mug", "7.50")).await);
     again.is(Code::AlreadyExists, "PRODUCT_EXISTS");
     assert_eq!(again.facts, ["sku: MUG-1"]);
-    assert_eq!(app.events_of("MUG-1").await.len(), 1);
+    assert_eq!(app.log.events_of("MUG-1").await.len(), 1);
 }
 
 #[tokio::test]

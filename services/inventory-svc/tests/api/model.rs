@@ -192,5 +192,5 @@ async fn whatever_happens_the_books_balance_and_agree_with_the_model() {
             take(&app, &ids, &mut model, &Step::Cancel { order }).await;
         }
     }
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
 }

@@ -15,7 +15,7 @@ async fn a_placed_order_confirms_its_reservation() {
     app.hear(&[placed(&order)]).await;
     assert_eq!(app.reservation(&order).await.unwrap().state(), ReservationState::Confirmed);
     assert_eq!(app.levels("A").await, (5, 3));
-    assert_eq!(app.told_of(&order).await.len(), 1);
+    assert_eq!(app.log.told_of(&order).await.len(), 1);
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_shipment_takes_goods_off_the_shelf_and_off_the_promise() {
     assert_eq!((app.levels("A").await, app.levels("B").await), ((2, 0), (4, 0)));
     app.check_books().await;
 
-    let told = app.events_of(&order).await;
+    let told = app.log.events_of(&order).await;
     let versions: Vec<i64> = told.iter().map(|(_, version, _)| *version).collect();
     assert_eq!(versions, [1, 2, 3, 4]);
     let (event_type, _, data) = &told[1];
@@ -68,8 +68,8 @@ async fn cancelled_and_deleted_orders_give_back_what_is_not_shipped() {
     for order in [&draft, &part, &never] {
         assert_eq!(app.reservation(order).await.unwrap().state(), ReservationState::Released);
     }
-    assert_eq!(app.told_of(&part).await.last().unwrap(), &("stock.released".to_owned(), 3));
-    assert!(app.told_of(&never).await.is_empty());
+    assert_eq!(app.log.told_of(&part).await.last().unwrap(), &("stock.released".to_owned(), 3));
+    assert!(app.log.told_of(&never).await.is_empty());
     app.check_books().await;
 }
 
@@ -95,9 +95,9 @@ async fn each_event_twice_has_one_effect() {
         app.hear(&[event(&ids)]).await;
     }
     assert_eq!(app.levels("A").await, (7, 0));
-    assert_eq!(app.dead_letters().await, [""; 0]);
-    assert_eq!(app.told_of(&whole).await.len(), 2);
-    assert_eq!(app.told_of(&part).await.len(), 3);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.told_of(&whole).await.len(), 2);
+    assert_eq!(app.log.told_of(&part).await.len(), 3);
     app.check_books().await;
 }
 
@@ -110,7 +110,7 @@ async fn an_order_that_is_placed_without_stock_is_put_aside_and_the_others_go_on
     app.reserve(&good, &[("A", 1)]).await.unwrap();
     app.hear(&[placed(&unreserved), placed(&released), placed(&good)]).await;
     assert_eq!(
-        app.dead_letters().await,
+        app.log.dead_letters().await,
         [
             format!("order {unreserved} has no reservation"),
             format!("the reservation of order {released} was released"),
@@ -140,7 +140,7 @@ async fn a_shipment_of_more_than_is_reserved_is_put_aside() {
     app.reserve(&order, &[("A", 2)]).await.unwrap();
     app.hear(&[placed(&order), shipped(&order, &new_order(), &[("A", 3)])]).await;
     let why = format!("3 of A left for order {order}, for which 2 were still reserved");
-    assert_eq!(app.dead_letters().await, [why]);
+    assert_eq!(app.log.dead_letters().await, [why]);
     assert_eq!(app.levels("A").await, (10, 2));
     app.check_books().await;
 }

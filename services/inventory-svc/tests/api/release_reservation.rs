@@ -14,7 +14,7 @@ async fn what_was_reserved_is_free_again() {
     app.release(&order).await.unwrap();
     assert_eq!(app.levels("A").await, (5, 0));
     assert_eq!(app.reservation(&order).await.unwrap().state(), ReservationState::Released);
-    let events = app.events_of(&order).await;
+    let events = app.log.events_of(&order).await;
     assert_eq!(events.len(), 2);
     let (event_type, version, data) = &events[1];
     assert_eq!((event_type.as_str(), *version), ("stock.released", 2));
@@ -30,7 +30,7 @@ async fn releasing_twice_is_the_same_as_once() {
     app.release(&order).await.unwrap();
     app.release(&order).await.unwrap();
     assert_eq!(app.levels("A").await, (5, 0));
-    assert_eq!(app.told_of(&order).await.len(), 2);
+    assert_eq!(app.log.told_of(&order).await.len(), 2);
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_reservation_that_comes_after_its_release_is_refused() {
     app.stock("A", 5).await;
     let order = new_order();
     app.release(&order).await.unwrap();
-    assert!(app.events_of(&order).await.is_empty());
+    assert!(app.log.events_of(&order).await.is_empty());
     let refused = refusal(app.reserve(&order, &[("A", 2)]).await);
     refused.is(Code::FailedPrecondition, "RESERVATION_RELEASED");
     assert_eq!(refused.facts, [format!("order_id: {order}")]);

@@ -37,7 +37,7 @@ async fn all_lines_are_reserved_and_answered_with_name_and_price() {
     .unwrap();
     assert!((left - 900.0).abs() < 0.001, "fifteen minutes, not {left} s");
 
-    let events = app.events_of(&order).await;
+    let events = app.log.events_of(&order).await;
     assert_eq!(events.len(), 1);
     let (event_type, version, data) = &events[0];
     assert_eq!((event_type.as_str(), *version), ("stock.reserved", 1));
@@ -66,7 +66,7 @@ async fn a_shortage_names_each_short_sku_and_reserves_nothing() {
     );
     assert_eq!(app.levels("A").await, (5, 0));
     refusal(app.reservation(&order).await).is(Code::NotFound, "RESERVATION_NOT_FOUND");
-    assert!(app.events_of(&order).await.is_empty());
+    assert!(app.log.events_of(&order).await.is_empty());
 
     app.receive("B", 1).await.unwrap();
     app.receive("C", 1).await.unwrap();
@@ -110,7 +110,7 @@ async fn the_same_lines_again_answer_the_same_also_when_shipped() {
     app.hear(&[shipped(&order, &new_order(), &[("A", 3)])]).await;
     assert_eq!(app.reserve(&order, &[("A", 3)]).await.unwrap(), first);
     assert_eq!(app.levels("A").await, (2, 0));
-    assert_eq!(app.told_of(&order).await.len(), 2);
+    assert_eq!(app.log.told_of(&order).await.len(), 2);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_repeat_after_the_time_limit_gets_the_full_time_again() {
     let again = app.reserve(&order, &[("A", 2)]).await.unwrap();
     assert!(again.expire_time.unwrap().seconds >= first.expire_time.unwrap().seconds);
     assert_eq!(app.levels("A").await, (5, 2));
-    assert_eq!(app.told_of(&order).await.len(), 1);
+    assert_eq!(app.log.told_of(&order).await.len(), 1);
 }
 
 #[tokio::test]

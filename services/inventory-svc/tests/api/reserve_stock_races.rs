@@ -79,7 +79,7 @@ async fn orders_over_the_same_skus_in_opposite_order_never_lock_each_other_out()
     }
     callers.join_all().await;
     app.check_books().await;
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     assert_eq!(app.deadlocks().await, 0);
 }
 
@@ -96,7 +96,7 @@ async fn the_same_order_at_once_is_reserved_once_and_answered_alike() {
         }
         let answers = callers.join_all().await;
         assert!(answers.iter().all(|answer| *answer == answers[0]));
-        assert_eq!(app.told_of(&order).await, [("stock.reserved".to_owned(), 1)]);
+        assert_eq!(app.log.told_of(&order).await, [("stock.reserved".to_owned(), 1)]);
     }
     assert_eq!(app.levels("A").await, (5, 5));
 }

@@ -40,7 +40,7 @@ async fn a_reservation_that_ran_out_follows_its_order() {
     for (order, status, state) in &orders {
         assert_eq!(app.reservation(order).await.unwrap().state(), *state, "{status:?}");
         let told = if *state == ReservationState::Released { 2 } else { 1 };
-        assert_eq!(app.told_of(order).await.len(), told, "{status:?}");
+        assert_eq!(app.log.told_of(order).await.len(), told, "{status:?}");
     }
     assert_eq!(app.levels("A").await, (100, 6));
     app.check_books().await;
@@ -63,7 +63,7 @@ async fn a_draft_can_reserve_again_but_an_order_that_is_over_cannot() {
         .is(Code::FailedPrecondition, "RESERVATION_RELEASED");
 
     app.hear(&[placed(&draft)]).await;
-    let versions: Vec<i64> = app.told_of(&draft).await.into_iter().map(|(_, v)| v).collect();
+    let versions: Vec<i64> = app.log.told_of(&draft).await.into_iter().map(|(_, v)| v).collect();
     assert_eq!(versions, [1, 2, 3]);
     assert_eq!(app.levels("A").await, (100, 5));
     app.check_books().await;
@@ -108,7 +108,7 @@ async fn two_sweepers_release_once() {
     let (one, other) = tokio::join!(app.sweeper.step(), app.sweeper.step());
     assert_eq!(one.unwrap() + other.unwrap(), 20);
     for order in orders {
-        assert_eq!(app.told_of(&order).await.len(), 2);
+        assert_eq!(app.log.told_of(&order).await.len(), 2);
     }
     assert_eq!(app.levels("A").await, (100, 0));
 }

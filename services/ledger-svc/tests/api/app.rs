@@ -8,7 +8,7 @@ use async_nats::{
 };
 use clap::Parser;
 use ledger_svc::Config;
-use log::{Cause, Log, NewEvent, Relay};
+use log::{Cause, NewEvent};
 use proto::{
     common::v1::Money,
     events::v1::{
@@ -23,19 +23,20 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
 
-const WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct App {
     pub(crate) client: LedgerServiceClient<rpc::Client>,
     pub(crate) event_log: EventLogClient<rpc::Client>,
+    pub(crate) log: ServiceLog,
+    pub(crate) billing: PlayedService,
     /// Sees everything.
     pub(crate) db: PgPool,
     pub(crate) database: TestDb,
     config: Config,
     bus: Client,
-    billing_log: Log,
     shutdown: Shutdown,
     _nats: TestNats,
 }
@@ -61,22 +62,19 @@ impl App {
             "http://127.0.0.1:9",
         ]);
         let shutdown = Shutdown::new();
-        let billing_pool = PgPool::connect(&database.url("billing_svc")).await.unwrap();
-        let billing_log = Log::new(billing_pool, "billing");
         let bus = log::connect(&config.nats, "test").await.unwrap();
-        let relay = Relay::new(billing_log.clone(), bus.clone(), 64 << 20);
-        relay.lead().await.unwrap();
-        tokio::spawn(relay.run(shutdown.clone()));
-
+        let billing = PlayedService::start(&database, bus.clone(), "billing", &shutdown).await;
+        let db = PgPool::connect(&database.admin_url()).await.unwrap();
         let channel = serve(&config, &shutdown).await;
         Self {
             client: LedgerServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
-            db: PgPool::connect(&database.admin_url()).await.unwrap(),
+            log: ServiceLog::new(&db, "ledger", WAIT_MAX),
+            billing,
+            db,
             database,
             config,
             bus,
-            billing_log,
             shutdown,
             _nats: nats,
         }
@@ -90,30 +88,18 @@ impl App {
     /// Publishes billing's events, all of them twice, and waits until this service has booked them or put them aside.
     pub(crate) async fn hear(&self, events: &[NewEvent]) {
         // The position lets the second ones through: it never saw their places in the log.
-        self.publish(events, 2).await;
-        self.catch_up().await;
+        let log = &self.billing.log;
+        let mut tx = log.begin().await.unwrap();
+        for _ in 0..2 {
+            log.append(&mut tx, events).await.unwrap();
+        }
+        log.commit(tx).await.unwrap();
+        self.log.catch_up("billing").await;
     }
 
     pub(crate) async fn hear_once(&self, events: &[NewEvent]) {
-        self.publish(events, 1).await;
-        self.catch_up().await;
-    }
-
-    pub(crate) async fn publish(&self, events: &[NewEvent], times: u32) {
-        let mut tx = self.billing_log.begin().await.unwrap();
-        for _ in 0..times {
-            self.billing_log.append(&mut tx, events).await.unwrap();
-        }
-        self.billing_log.commit(tx).await.unwrap();
-    }
-
-    pub(crate) async fn catch_up(&self) {
-        let behind = "select coalesce(max(id), 0) > (select coalesce(max(log_id), 0) from ledger.consumer_positions)
-             from billing.events_log";
-        eventually(async || {
-            !sqlx::query_scalar::<_, bool>(behind).fetch_one(&self.db).await.unwrap()
-        })
-        .await;
+        self.billing.publish(events).await;
+        self.log.catch_up("billing").await;
     }
 
     /// A service's stream on the bus.
@@ -170,14 +156,6 @@ impl App {
         Ok((page.entries, page.next_page_token))
     }
 
-    /// Why events were put aside, in their order.
-    pub(crate) async fn dead_letters(&self) -> Vec<String> {
-        sqlx::query_scalar("select error from ledger.dead_letters order by log_id")
-            .fetch_all(&self.db)
-            .await
-            .unwrap()
-    }
-
     /// Panics unless every journal and every document balances, each event is booked once, and each journal was told of once.
     pub(crate) async fn check_books(&self) {
         let off: Vec<String> = sqlx::query_scalar(
@@ -224,15 +202,6 @@ async fn serve(config: &Config, shutdown: &Shutdown) -> rpc::Client {
         ledger_svc::serve(&config, pool, bus, listener, told).await.unwrap();
     });
     rpc::ClientConfig::default().client(&url).unwrap()
-}
-
-pub(crate) async fn eventually(check: impl AsyncFn() -> bool) {
-    let patient = async {
-        while !check().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(WAIT_MAX, patient).await.unwrap();
 }
 
 pub(crate) fn new_id() -> String {

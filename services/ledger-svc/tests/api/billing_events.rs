@@ -146,7 +146,7 @@ async fn what_moves_no_money_is_not_booked() {
         voided(&invoice, "0.00", "0.00", DAY),
     ])
     .await;
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     for table in ["ledger.journals", "ledger.ledger_entries", "ledger.events_log"] {
         assert_eq!(app.count(table).await, 0, "{table}");
     }

@@ -104,7 +104,7 @@ async fn a_letter_that_was_mended_itself_is_booked_as_it_now_is() {
     let payment = new_id();
     let event = paid(&payment, "5.00", &[], "6.00", DAY);
     app.hear_once(std::slice::from_ref(&event)).await;
-    assert_eq!(app.dead_letters().await, ["debit 5.00 is not credit 6.00"]);
+    assert_eq!(app.log.dead_letters().await, ["debit 5.00 is not credit 6.00"]);
     let mend = "update ledger.dead_letters
          set payload = jsonb_set(payload, '{data,unallocated,amount}', '\"5.00\"') where subject = $1";
     sqlx::query(mend).bind(&payment).execute(&app.db).await.unwrap();
@@ -174,7 +174,7 @@ async fn an_event_that_is_not_sound_is_put_aside_with_the_reason() {
     ];
     let (events, reasons): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
     app.hear_once(&events).await;
-    let letters = app.dead_letters().await;
+    let letters = app.log.dead_letters().await;
     assert_eq!(letters.len(), reasons.len(), "{letters:#?}");
     for (found, expected) in letters.iter().zip(reasons) {
         assert!(found.contains(expected), "{found:?} instead of {expected:?}");

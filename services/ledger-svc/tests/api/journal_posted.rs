@@ -1,12 +1,17 @@
 use serde_json::{Value, json};
 
-use crate::app::{App, eventually, issued, new_id, paid};
+use testkit::eventually;
+
+use crate::app::{App, WAIT_MAX, issued, new_id, paid};
 
 const DAY: &str = "2026-03-31";
 
 /// All that was published, as it is on the bus.
 async fn published(app: &App, count: u64) -> Vec<Value> {
-    eventually(async || app.stream("LEDGER").await.cached_info().state.messages >= count).await;
+    eventually("journals are told", WAIT_MAX, async || {
+        app.stream("LEDGER").await.cached_info().state.messages >= count
+    })
+    .await;
     let stream = app.stream("LEDGER").await;
     let mut published = Vec::new();
     for place in 1..=stream.cached_info().state.last_sequence {

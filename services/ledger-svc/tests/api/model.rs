@@ -166,7 +166,7 @@ async fn whatever_happens_the_books_balance_and_agree_with_billing() {
         let events: Vec<NewEvent> =
             steps.iter().filter_map(|(step, on)| billing.take(step, *on)).collect();
         app.hear(&events).await;
-        assert_eq!(app.dead_letters().await, [""; 0], "{steps:?}");
+        assert_eq!(app.log.dead_letters().await, [""; 0], "{steps:?}");
         for on in 0..DAYS {
             let booked = booked_up_to(&app, &day(on)).await;
             assert_eq!(booked, billing.sums_up_to(on), "up to {} of {steps:?}", day(on));

@@ -2,7 +2,9 @@
 
 use log::NewEvent;
 
-use crate::app::{App, credited, eventually, issued, new_id, paid};
+use testkit::eventually;
+
+use crate::app::{App, WAIT_MAX, credited, issued, new_id, paid};
 
 const DAY: &str = "2026-03-31";
 
@@ -18,7 +20,7 @@ fn story() -> Vec<NewEvent> {
 
 /// Panics unless so many stories are in the books, each once.
 async fn are_booked(app: &App, stories: usize) {
-    assert_eq!(app.dead_letters().await, [""; 0]);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     let stories = i64::try_from(stories).unwrap();
     assert_eq!(app.count("ledger.journals").await, stories * 3);
     assert_eq!(app.count("ledger.ledger_entries").await, stories * 9);
@@ -57,7 +59,10 @@ async fn a_stream_that_was_purged_and_filled_again_books_nothing_anew() {
         app.hear_once(&story()).await;
     }
     app.stream("BILLING").await.purge().await.unwrap();
-    eventually(async || app.stream("BILLING").await.cached_info().state.messages == 15).await;
+    eventually("the stream is filled again", WAIT_MAX, async || {
+        app.stream("BILLING").await.cached_info().state.messages == 15
+    })
+    .await;
     // One that was there all the time, and one that comes new to the stream.
     app.hear_once(&story()).await;
     are_booked(&app, 6).await;
@@ -71,9 +76,9 @@ async fn two_replicas_book_each_event_once() {
     let app = App::start().await;
     app.start_another().await;
     for _ in 0..40 {
-        app.publish(&story(), 1).await;
+        app.billing.publish(&story()).await;
     }
-    app.catch_up().await;
+    app.log.catch_up("billing").await;
     are_booked(&app, 40).await;
 }
 

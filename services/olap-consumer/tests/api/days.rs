@@ -9,9 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use manifest::Manifest;
 use olap_consumer::Clock;
 
+use testkit::eventually;
+
 use crate::{
     folder, model,
-    shop::{Consumer, Shop, eventually},
+    shop::{Consumer, PATIENCE, Shop},
     trade::{Dice, issued_data, new_id, placed},
 };
 
@@ -53,7 +55,7 @@ async fn the_day_turns_over_where_the_business_is_without_an_event_and_over_a_re
     let start = || Consumer::start(shop.config(dir.path(), &[]), hands.clock());
     let rows = || folder::lines(dir.path(), "ar_ageing");
     let are = async |expected: &[&str]| {
-        eventually(&format!("{expected:?}"), async || rows() == expected).await;
+        eventually(&format!("{expected:?}"), PATIENCE, async || rows() == expected).await;
     };
 
     let consumer = start().await;
@@ -123,7 +125,7 @@ async fn weeks_of_days_are_the_same_whether_counted_as_they_came_or_all_at_once(
     }
     let end = time + TimeDelta::days(2);
     hands.turn(end);
-    eventually("the last day has begun", async || {
+    eventually("the last day has begun", PATIENCE, async || {
         Manifest::read(dir.path()).unwrap().is_some_and(|found| found.written_at == end)
     })
     .await;

@@ -10,12 +10,12 @@ use std::{
 
 use manifest::Manifest;
 use proto::events::v1::ProductCreated;
-use testkit::refusal;
+use testkit::{eventually, refusal};
 use tonic::Code;
 
 use crate::{
     folder, model,
-    shop::{SOURCES, Shop, Spawned, eventually},
+    shop::{PATIENCE, SOURCES, Shop, Spawned},
     trade::{Trade, ended, event, new_id, placed, trade},
 };
 
@@ -90,7 +90,10 @@ async fn what_is_wrong_with_the_disk_is_said_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = shop.command(dir.path(), "10");
     let mut child = Spawned(command.stderr(Stdio::piped()).spawn().unwrap());
-    eventually("the folder is open", async || Manifest::read(dir.path()).unwrap().is_some()).await;
+    eventually("the folder is open", PATIENCE, async || {
+        Manifest::read(dir.path()).unwrap().is_some()
+    })
+    .await;
     let block = dir.path().join("manifest.json.tmp");
     fs::create_dir(&block).unwrap();
     shop.publish("orders", &[placed(&new_id(), 1, "2026-11-24T09:00:00Z")]).await;

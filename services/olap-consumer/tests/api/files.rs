@@ -9,12 +9,12 @@ use std::{
 };
 
 use manifest::Manifest;
-use testkit::refusal;
+use testkit::{eventually, refusal};
 use tonic::Code;
 
 use crate::{
     folder, model,
-    shop::{Consumer, SOURCES, Shop, eventually, now},
+    shop::{Consumer, PATIENCE, SOURCES, Shop, now},
     trade::{Trade, ended, new_id, placed, trade},
 };
 
@@ -112,7 +112,7 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
         }
         let damaged = contents(&dir);
         let consumer = Consumer::start(shop.config(&dir, arguments), Arc::new(now)).await;
-        eventually("it answers", async || {
+        eventually("it answers", PATIENCE, async || {
             consumer.manifest().await.is_err_and(|status| status.message().contains("not open"))
         })
         .await;
@@ -149,7 +149,7 @@ async fn a_folder_that_is_deleted_or_put_back_under_way_is_counted_from_what_is_
     };
     go_on(3).await;
     fs::remove_dir_all(&dir).unwrap();
-    eventually("it is counted anew", async || {
+    eventually("it is counted anew", PATIENCE, async || {
         Manifest::read(&dir).is_ok_and(|found| found.is_some_and(|found| found.version < 3))
     })
     .await;

@@ -3,9 +3,11 @@ use std::{collections::BTreeSet, fs};
 use futures::future::join_all;
 use manifest::Manifest;
 
+use testkit::eventually;
+
 use crate::{
     folder,
-    shop::{Shop, eventually},
+    shop::{PATIENCE, Shop},
     trade::{ended, new_id, placed, trade},
 };
 
@@ -21,7 +23,7 @@ async fn what_is_counted_is_on_the_disk_when_the_call_returns() {
     assert_eq!(consumer.flush().await.unwrap(), 1, "nothing is counted yet");
     ended(trade(&shop, 20, 17)).await;
     let newest = shop.newest().await;
-    eventually("all is counted", async || {
+    eventually("all is counted", PATIENCE, async || {
         let version = consumer.flush().await.unwrap();
         let found = Manifest::read(dir.path()).unwrap().unwrap();
         assert_eq!(i64::try_from(found.version).unwrap(), version);
@@ -80,7 +82,7 @@ async fn bytes_written_are_those_of_the_files() {
     let written = async || {
         let version = Manifest::read(dir.path()).unwrap().unwrap().version;
         let mut bytes = 0;
-        eventually("it tells of the version", async || {
+        eventually("it tells of the version", PATIENCE, async || {
             let told = consumer.manifest().await.unwrap();
             bytes = u64::try_from(told.written_bytes).unwrap();
             told.version == i64::try_from(version).unwrap()

@@ -8,9 +8,11 @@ use std::{
 
 use manifest::Manifest;
 
+use testkit::eventually;
+
 use crate::{
     folder, model,
-    shop::{Shop, Spawned, eventually},
+    shop::{PATIENCE, Shop, Spawned},
     trade::{Dice, ended, trade},
 };
 
@@ -55,7 +57,10 @@ async fn sigterm_has_what_is_counted_written() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
     let mut child = Spawned(shop.command(dir.path(), "3600000").spawn().unwrap());
-    eventually("the folder is open", async || Manifest::read(dir.path()).unwrap().is_some()).await;
+    eventually("the folder is open", PATIENCE, async || {
+        Manifest::read(dir.path()).unwrap().is_some()
+    })
+    .await;
     ended(trade(&shop, 20, 7)).await;
     // Nothing but the end shows what is counted in memory: it has this long to be.
     tokio::time::sleep(Duration::from_secs(2)).await;

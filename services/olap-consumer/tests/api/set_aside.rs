@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use testkit::eventually;
+
 use crate::{
     folder,
-    shop::{Shop, eventually},
+    shop::{PATIENCE, Shop},
     trade::{cancelled, issued, new_id, placed},
 };
 
@@ -112,8 +114,10 @@ async fn a_source_of_nothing_but_such_events_is_not_followed_further() {
     .unwrap();
     consumer.is_not_ready_soon().await;
     shop.publish("billing", &[issued(&new_id(), 500, "2026-12-24")]).await;
-    eventually("the others go on", async || folder::lines(dir.path(), "open_invoices").len() == 1)
-        .await;
+    eventually("the others go on", PATIENCE, async || {
+        folder::lines(dir.path(), "open_invoices").len() == 1
+    })
+    .await;
     consumer.stop().await;
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables["set_aside_events"].len(), 1000);

@@ -11,7 +11,7 @@ use std::{
 use async_nats::Client;
 use chrono::{DateTime, Utc};
 use clap::Parser;
-use log::{EventLogService, Log, NatsConfig, NewEvent, Relay};
+use log::{EventLogService, Log, NatsConfig, NewEvent};
 use manifest::Manifest;
 use olap_consumer::{Clock, Config};
 use proto::{
@@ -20,19 +20,19 @@ use proto::{
 };
 use rpc::Shutdown;
 use sqlx::{AssertSqlSafe, PgPool};
-use testkit::{TestDb, TestNats};
+use testkit::{PlayedService, TestDb, TestNats, eventually};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 pub(crate) const SOURCES: [&str; 3] = ["orders", "inventory", "billing"];
 const STREAM_MAX_BYTES: i64 = 64 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Shop {
     pub(crate) nats: TestNats,
     /// Sees everything.
     pub(crate) admin: PgPool,
-    logs: BTreeMap<&'static str, Log>,
+    services: BTreeMap<&'static str, PlayedService>,
     urls: BTreeMap<&'static str, String>,
     shutdown: Shutdown,
     _database: TestDb,
@@ -49,30 +49,23 @@ impl Shop {
         let database = TestDb::start().await;
         let nats = TestNats::start().await;
         let shutdown = Shutdown::new();
-        let (mut logs, mut urls) = (BTreeMap::new(), BTreeMap::new());
+        let (mut services, mut urls) = (BTreeMap::new(), BTreeMap::new());
         for source in SOURCES {
-            let database_url = database.url(&format!("{source}_svc"));
-            let config = pg::PgConfig { database_url, db_connections: 6 };
-            let log = Log::new(pg::connect(&config, source).await.unwrap(), source);
-            let relay = Relay::new(log.clone(), client(&nats.url()).await, STREAM_MAX_BYTES);
-            relay.lead().await.unwrap();
-            tokio::spawn(relay.run(shutdown.clone()));
-            urls.insert(source, serve_log(&log, &shutdown).await);
-            logs.insert(source, log);
+            let bus = client(&nats.url()).await;
+            let service = PlayedService::start(&database, bus, source, &shutdown).await;
+            urls.insert(source, serve_log(&service.log, &shutdown).await);
+            services.insert(source, service);
         }
         let admin = PgPool::connect(&database.admin_url()).await.unwrap();
-        Self { nats, admin, logs, urls, shutdown, _database: database }
+        Self { nats, admin, services, urls, shutdown, _database: database }
     }
 
     pub(crate) fn log(&self, source: &str) -> &Log {
-        &self.logs[source]
+        &self.services[source].log
     }
 
     pub(crate) async fn publish(&self, source: &str, events: &[NewEvent]) {
-        let log = self.log(source);
-        let mut tx = log.begin().await.unwrap();
-        log.append(&mut tx, events).await.unwrap();
-        log.commit(tx).await.unwrap();
+        self.services[source].publish(events).await;
     }
 
     /// Logs an event as if it had happened then. Its data need not be what its type promises.
@@ -117,7 +110,7 @@ impl Shop {
     pub(crate) async fn caught_up(&self, folder: &Path) -> Manifest {
         let newest = self.newest().await;
         let mut manifest = None;
-        eventually("all is counted", async || {
+        eventually("all is counted", PATIENCE, async || {
             let Ok(Some(found)) = Manifest::read(folder) else { return false };
             let counted = |source: &str| found.positions.get(source).map_or(0, |at| at.log_id);
             let all = newest.iter().all(|(source, id)| counted(source) >= *id);
@@ -227,11 +220,11 @@ impl Consumer {
     }
 
     pub(crate) async fn is_ready_soon(&self) {
-        eventually("it is ready", async || self.is_ready().await).await;
+        eventually("it is ready", PATIENCE, async || self.is_ready().await).await;
     }
 
     pub(crate) async fn is_not_ready_soon(&self) {
-        eventually("it is not ready", async || !self.is_ready().await).await;
+        eventually("it is not ready", PATIENCE, async || !self.is_ready().await).await;
     }
 }
 
@@ -274,13 +267,4 @@ fn open_doors() -> rpc::ServerConfig {
 
 pub(crate) fn now() -> DateTime<Utc> {
     SystemTime::now().into()
-}
-
-pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
-    let patient = async {
-        while !check().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, patient).await.is_ok(), "not in time: {what}");
 }

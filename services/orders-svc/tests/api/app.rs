@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use inventory_svc::Sweeper;
-use log::{Cause, Log, NewEvent, Relay};
+use log::{Cause, Log, NewEvent};
 use orders_svc::Config;
 use proto::{
     events::v1::InvoicePaid, inventory::v1::inventory_service_client::InventoryServiceClient,
@@ -18,11 +18,11 @@ use rpc::Shutdown;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use testkit::{Keys, TestDb, TestNats};
+use testkit::{Keys, PlayedService, ServiceLog, TestDb, TestNats, eventually};
 
 use crate::{proxy::Proxy, requests::new_id};
 
-const WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) type Orders = OrdersServiceClient<rpc::Client>;
 
@@ -35,12 +35,13 @@ pub(crate) struct App {
     pub(crate) proxy: Proxy,
     /// inventory-svc's: tests drive it themselves.
     pub(crate) sweeper: Sweeper,
+    pub(crate) log: ServiceLog,
     /// Sees everything.
     pub(crate) db: PgPool,
     url: String,
     arguments: Vec<String>,
     process: Option<Child>,
-    billing_log: Log,
+    billing: PlayedService,
     shutdown: Shutdown,
     database: TestDb,
     _nats: TestNats,
@@ -107,13 +108,9 @@ impl App {
         ];
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
 
-        let billing_pool = PgPool::connect(&database.url("billing_svc")).await.unwrap();
-        let billing_log = Log::new(billing_pool, "billing");
         let bus = log::connect(&config(&arguments).nats, "test").await.unwrap();
-        let relay = Relay::new(billing_log.clone(), bus, 64 << 20);
-        relay.lead().await.unwrap();
-        tokio::spawn(relay.run(shutdown.clone()));
-
+        let billing = PlayedService::start(&database, bus, "billing", &shutdown).await;
+        let db = PgPool::connect(&database.admin_url()).await.unwrap();
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
         Self {
             client: OrdersServiceClient::new(channel.clone()),
@@ -121,11 +118,12 @@ impl App {
             inventory: InventoryServiceClient::new(to_inventory),
             proxy,
             sweeper,
-            db: PgPool::connect(&database.admin_url()).await.unwrap(),
+            log: ServiceLog::new(&db, "orders", WAIT_MAX),
+            db,
             url,
             arguments,
             process: None,
-            billing_log,
+            billing,
             shutdown,
             database,
             _nats: nats,
@@ -165,7 +163,10 @@ impl App {
             .stderr(Stdio::null())
             .spawn();
         self.process = Some(process.unwrap());
-        eventually(async || tokio::net::TcpStream::connect(&address).await.is_ok()).await;
+        eventually("the process listens", WAIT_MAX, async || {
+            tokio::net::TcpStream::connect(&address).await.is_ok()
+        })
+        .await;
     }
 
     /// Waits until each service has applied what the other has published so far, and what billing has.
@@ -177,7 +178,7 @@ impl App {
              from orders.events_log e";
         let is_behind =
             async || sqlx::query_scalar::<_, bool>(behind).fetch_one(&self.db).await.unwrap();
-        eventually(async || !is_behind().await).await;
+        eventually("both services have heard", WAIT_MAX, async || !is_behind().await).await;
     }
 
     /// billing-svc says that an order's invoice is paid, so often.
@@ -188,28 +189,14 @@ impl App {
             NewEvent::new("invoice.paid", invoice_id, 2, &data, &Cause::of_call())
         };
         let events: Vec<NewEvent> = orders.iter().map(event).collect();
-        let mut tx = self.billing_log.begin().await.unwrap();
-        self.billing_log.append(&mut tx, &events).await.unwrap();
-        self.billing_log.commit(tx).await.unwrap();
+        self.billing.publish(&events).await;
         self.settle().await;
-    }
-
-    /// Types, versions and data of what was published of an aggregate, in order.
-    pub(crate) async fn events_of(&self, subject: &str) -> Vec<(String, i64, serde_json::Value)> {
-        sqlx::query_as(
-            "select event_type, (payload->'version')::bigint, payload->'data' from orders.events_log
-             where payload->>'subject' = $1 order by id",
-        )
-        .bind(subject)
-        .fetch_all(&self.db)
-        .await
-        .unwrap()
     }
 
     /// Types and versions only, such as `order.placed 2`.
     pub(crate) async fn told_of(&self, subject: &str) -> Vec<String> {
-        let events = self.events_of(subject).await;
-        events.into_iter().map(|(what, version, _)| format!("{what} {version}")).collect()
+        let told = self.log.told_of(subject).await;
+        told.into_iter().map(|(what, version)| format!("{what} {version}")).collect()
     }
 
     /// The answer to a question that has one number.
@@ -254,16 +241,6 @@ impl App {
         let url = self.database.admin_url();
         schema::cross_schema(&url, schema::CrossSchema::Apply).await.unwrap();
     }
-}
-
-/// Waits for something that will be true soon.
-pub(crate) async fn eventually(is_true: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !is_true().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(WAIT_MAX, waiting).await.unwrap();
 }
 
 fn config(arguments: &[String]) -> Config {

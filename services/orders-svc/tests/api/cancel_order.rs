@@ -22,7 +22,7 @@ async fn a_placed_order_gives_its_stock_back() {
     assert_eq!((&cancelled.lines, cancelled.place_time), (&order.lines, order.place_time));
     assert_eq!(app.order(&order.order_id).await, cancelled);
     assert_eq!(app.told_of(&order.order_id).await[2..], ["order.cancelled 3"]);
-    let (_, _, data) = app.events_of(&order.order_id).await.remove(2);
+    let (_, _, data) = app.log.events_of(&order.order_id).await.remove(2);
     assert!(!data.to_string().contains("moved"), "what people write is not published");
     app.check_books().await;
     assert_eq!(app.levels("A").await, (5, 0));

@@ -29,7 +29,7 @@ async fn a_customer_is_kept_as_given_and_told_of_without_personal_data() {
     assert_eq!(made.metadata, request.metadata);
     assert!(made.create_time.is_some());
     assert_eq!(app.told_of(&made.customer_id).await, ["customer.created 1"]);
-    let (_, _, data) = app.events_of(&made.customer_id).await.remove(0);
+    let (_, _, data) = app.log.events_of(&made.customer_id).await.remove(0);
     assert_eq!(data, serde_json::json!({"customerId": made.customer_id}));
 }
 

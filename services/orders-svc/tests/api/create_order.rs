@@ -137,7 +137,7 @@ async fn an_order_may_be_free() {
     app.stock("A", 5, "0").await;
     let placed = app.placed(&[("A", 1)]).await;
     assert_eq!(totals(&placed), ("0.00", "0.00"));
-    let (_, _, data) = app.events_of(&placed.order_id).await.remove(1);
+    let (_, _, data) = app.log.events_of(&placed.order_id).await.remove(1);
     assert_eq!(data["total"]["amount"], "0.00");
     app.check_books().await;
 }

@@ -1,10 +1,10 @@
 use proto::orders::v1::OrderStatus;
 use tonic::Code;
 
-use testkit::refusal;
+use testkit::{eventually, refusal};
 
 use crate::{
-    app::{App, eventually},
+    app::{App, WAIT_MAX},
     requests::{new_id, shipping},
 };
 
@@ -49,7 +49,7 @@ async fn an_order_is_read_as_of_one_moment() {
     let waiting = "select count(*) from pg_stat_activity
                    where datname = current_database() and usename = 'orders_svc' and wait_event_type = 'Lock'";
     let ship = async {
-        eventually(async || app.count(waiting).await == 1).await;
+        eventually("a statement waits", WAIT_MAX, async || app.count(waiting).await == 1).await;
         sqlx::query("insert into orders.shipments (id, order_id) select gen_random_uuid(), id from orders.orders")
             .execute(&mut *shipping)
             .await

@@ -55,7 +55,7 @@ async fn history_keeps_its_time() {
     assert_eq!((made.status(), made.place_time), (OrderStatus::Placed, Some(to_the_microsecond)));
     assert!(made.create_time.unwrap().seconds > LONG_AGO.seconds, "the record is made now");
     assert_eq!(app.order(&made.order_id).await, made);
-    let (_, _, data) = app.events_of(&made.order_id).await.remove(1);
+    let (_, _, data) = app.log.events_of(&made.order_id).await.remove(1);
     let told: OrderPlaced = serde_json::from_value(data).unwrap();
     let told = told.place_time.map(|time| (time.seconds, time.nanos));
     assert_eq!(told, Some((to_the_microsecond.seconds, to_the_microsecond.nanos)));

@@ -9,10 +9,10 @@ use proto::{
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use testkit::refusal;
+use testkit::{eventually, refusal};
 
 use crate::{
-    app::App,
+    app::{App, WAIT_MAX},
     proxy::Way,
     requests::{new_id, order, placing},
 };
@@ -158,8 +158,10 @@ async fn a_reservation_that_comes_after_its_draft_was_given_up_is_refused() {
     app.proxy.set(Way::HoldsRequests);
     let answer = app.client.clone().create_order(within(1500, request)).await;
     try_again(answer, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    crate::app::eventually(async || app.count("select count(*) from orders.orders").await == 0)
-        .await;
+    eventually("the draft is gone", WAIT_MAX, async || {
+        app.count("select count(*) from orders.orders").await == 0
+    })
+    .await;
     app.settle().await;
     app.proxy.set(Way::Open);
     app.proxy.has_answered(1).await;

@@ -8,10 +8,10 @@ use proto::orders::v1::{
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 
-use testkit::refusal;
+use testkit::{eventually, refusal};
 
 use crate::{
-    app::{App, eventually},
+    app::{App, WAIT_MAX},
     requests::{cancelling, customer, new_id, order, placing, shipping},
 };
 
@@ -81,7 +81,7 @@ async fn a_session_that_ends_while_placing_costs_the_call_and_not_the_order() {
     let place = tokio::spawn(async move { client.place_order(request).await });
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                where datname = current_database() and usename = 'orders_svc' and wait_event_type = 'Lock'";
-    eventually(async || app.count(end).await == 1).await;
+    eventually("the session has ended", WAIT_MAX, async || app.count(end).await == 1).await;
     is_away(place.await.unwrap());
     stranger.rollback().await.unwrap();
     assert_eq!(app.order(&draft.order_id).await, draft);

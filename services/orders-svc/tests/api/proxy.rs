@@ -13,7 +13,9 @@ use proto::inventory::v1::{
 use tokio::{net::TcpListener, sync::watch};
 use tonic::{Code, Request, Response, Status};
 
-use crate::app::eventually;
+use testkit::eventually;
+
+use crate::app::WAIT_MAX;
 
 /// What happens to calls on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +63,12 @@ impl Proxy {
 
     /// Waits until so many calls have been held since the start.
     pub(crate) async fn holds(&self, count: usize) {
-        eventually(async || self.held.borrow().0 >= count).await;
+        eventually("calls are held", WAIT_MAX, async || self.held.borrow().0 >= count).await;
     }
 
     /// Waits until so many that were held have been answered, whether or not anybody waited for it.
     pub(crate) async fn has_answered(&self, count: usize) {
-        eventually(async || self.held.borrow().1 >= count).await;
+        eventually("answers are held", WAIT_MAX, async || self.held.borrow().1 >= count).await;
     }
 
     async fn hold(&self) {

@@ -52,7 +52,7 @@ async fn parts_are_shipped_line_by_line_until_nothing_is_open() {
     let told = app.told_of(id).await;
     assert_eq!(told[2..], ["order.shipped 3", "order.shipped 4"]);
     let complete: Vec<_> =
-        app.events_of(id).await[2..].iter().map(|event| event.2["complete"].clone()).collect();
+        app.log.events_of(id).await[2..].iter().map(|event| event.2["complete"].clone()).collect();
     assert_eq!(
         complete,
         [serde_json::Value::Null, true.into()],
