@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, error::Error, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -10,7 +10,7 @@ pub const ERROR_DOMAIN: &str = "bramble";
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// What a service's error enum tells the outside world about one variant.
-pub trait Refusal: std::error::Error + 'static {
+pub trait Refusal: Error + 'static {
     fn code(&self) -> Code;
     /// Stable, in `SCREAMING_SNAKE_CASE`: clients switch on it, so it is never renamed.
     fn reason(&self) -> &'static str;
@@ -29,11 +29,11 @@ pub fn status(error: &impl Refusal) -> Status {
     let code = error.code();
     let message = match code {
         Code::Internal | Code::Unknown => {
-            tracing::error!(error = error as &dyn std::error::Error, "request failed");
+            tracing::error!(%error, causes = causes(error), "request failed");
             "internal error".to_owned()
         }
         Code::Unavailable => {
-            tracing::warn!(error = error as &dyn std::error::Error, "request not served");
+            tracing::warn!(%error, causes = causes(error), "request not served");
             error.to_string()
         }
         _ => error.to_string(),
@@ -49,9 +49,28 @@ pub fn status(error: &impl Refusal) -> Status {
     Status::with_error_details(code, message, details)
 }
 
+/// What lies behind an error, outermost first: lines in JSON would not have it by themselves.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes = anyhow::Chain::new(error).skip(1);
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// A refusal of the chassis itself, where time helps.
 pub(crate) fn retry(code: Code, reason: &str, message: &str) -> Status {
     let mut details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::new());
     details.set_retry_info(Some(RETRY_AFTER));
     Status::with_error_details(code, message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_causes_are_told_in_their_order() {
+        let innermost = std::io::Error::other("the disk is full");
+        let error = anyhow::Error::from(innermost).context("no page").context("no row");
+        assert_eq!(causes(error.as_ref()), "no page: the disk is full");
+        assert_eq!(causes(&std::fmt::Error), "");
+    }
 }
