@@ -10,11 +10,13 @@ const EVENT_MAX_BYTES: usize = 512 << 10;
 /// What a dead letter has room for.
 pub(crate) const SUBJECT_MAX_BYTES: usize = 128;
 
-/// Why an event happens: who asked for it, and in which trace.
+/// Why an event happens: who asked for it, in which request and trace, and which event it follows from.
 #[derive(Debug, Clone, Default)]
 pub struct Cause {
     actor: String,
     traceparent: Option<String>,
+    request_id: Option<Uuid>,
+    event_id: Option<Uuid>,
 }
 
 impl Cause {
@@ -22,17 +24,33 @@ impl Cause {
     #[must_use]
     pub fn of_call() -> Self {
         match rpc::Call::current() {
-            Some(call) => Self { actor: call.actor.to_string(), traceparent: call.traceparent() },
-            None => Self { actor: "system".to_owned(), traceparent: telemetry::traceparent() },
+            Some(call) => Self {
+                actor: call.actor.to_string(),
+                traceparent: call.traceparent(),
+                ..Self::default()
+            },
+            None => Self {
+                actor: "system".to_owned(),
+                traceparent: telemetry::traceparent(),
+                ..Self::default()
+            },
         }
     }
 
-    /// Another event: its actor and trace go on.
+    /// The same call with the `request_id` that it carries, if any.
+    #[must_use]
+    pub fn with_request(self, request_id: Option<Uuid>) -> Self {
+        Self { request_id, ..self }
+    }
+
+    /// Another event: its actor, request and trace go on.
     #[must_use]
     pub fn of_event(event: &Event) -> Self {
         Self {
             actor: event.actor.clone(),
             traceparent: telemetry::traceparent().or_else(|| event.traceparent.clone()),
+            request_id: event.request_id,
+            event_id: Some(event.id),
         }
     }
 }
@@ -88,6 +106,8 @@ impl NewEvent {
             version: self.version,
             actor: &self.cause.actor,
             traceparent: self.cause.traceparent.as_deref(),
+            requestid: self.cause.request_id,
+            causationid: self.cause.event_id,
             data,
         };
         if self.subject.len() > SUBJECT_MAX_BYTES {
@@ -118,6 +138,10 @@ struct Envelope<'a> {
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requestid: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causationid: Option<Uuid>,
     data: &'a RawValue,
 }
 
@@ -140,6 +164,12 @@ pub struct Event {
     pub actor: String,
     /// The trace that it is part of.
     pub traceparent: Option<String>,
+    /// The `request_id` of the call that it goes back to, if that had one.
+    #[serde(rename = "requestid")]
+    pub request_id: Option<Uuid>,
+    /// The event that it follows from, if it was not asked for directly.
+    #[serde(rename = "causationid")]
+    pub causation_id: Option<Uuid>,
     /// Its place in the log of its source.
     #[serde(default, deserialize_with = "number_in_text")]
     pub sequence: i64,
@@ -186,4 +216,29 @@ pub fn stream_name(source: &str) -> String {
 /// The NATS subject of an event: `bramble.<service>.<entity>.<verb>.v1`.
 pub(crate) fn nats_subject(source: &str, event_type: &str) -> String {
     format!("bramble.{source}.{event_type}.v1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_from_an_event_names_it_and_goes_back_to_the_same_actor_and_request() {
+        let request_id = Uuid::now_v7();
+        let asked = Cause { actor: "till-1".to_owned(), ..Cause::default() };
+        let asked = asked.with_request(Some(request_id));
+        let placed = arrived(&NewEvent::new("order.placed", "a", 1, &(), &asked));
+        assert_eq!((placed.request_id, placed.causation_id), (Some(request_id), None));
+
+        let issued = NewEvent::new("invoice.issued", "b", 1, &(), &Cause::of_event(&placed));
+        let issued = arrived(&issued);
+        assert_eq!((issued.actor.as_str(), issued.request_id), ("till-1", Some(request_id)));
+        assert_eq!(issued.causation_id, Some(placed.id));
+    }
+
+    fn arrived(event: &NewEvent) -> Event {
+        let json = event.to_json("orders").unwrap();
+        let json = json.replacen('{', r#"{"time":"2026-11-26T01:00:00Z","#, 1);
+        Event::parse(json.as_bytes(), 1).unwrap()
+    }
 }
