@@ -6,6 +6,7 @@ mod running;
 mod up;
 mod demo;
 mod prepare;
+mod protos;
 mod test;
 mod journey;
 
@@ -29,7 +30,10 @@ enum Command {
     Up(running::Where),
     Demo(running::Where),
     Test(test::Test),
+    /// Describe all statements again, after one was changed.
     Prepare,
+    /// Note the protos as they are as released: from then on nothing that they hold may change.
+    ReleaseProtos,
     Journey(journey::Journey),
 }
 
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
             Command::Demo(place) => demo::run(&checkout, &place),
             Command::Test(test) => test::run(&checkout, &test),
             Command::Prepare => prepare::run(&checkout),
+            Command::ReleaseProtos => protos::release(&checkout),
             Command::Journey(journey) => journey::run(&checkout, &journey),
         }
     });

@@ -14,7 +14,7 @@ use stack::{
 
 use crate::checkout::{Checkout, step};
 
-/// Describe all statements again, after one was changed.
+/// Writes `.sqlx` anew.
 pub(crate) fn run(checkout: &Checkout) -> anyhow::Result<()> {
     let interrupt = &checkout.interrupt;
     let folder = checkout.scratch("prepare")?;

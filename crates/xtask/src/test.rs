@@ -4,7 +4,7 @@ use stack::{Postgres, postgres::Durability};
 
 use crate::{
     checkout::{Checkout, Profile, step},
-    journey, prepare,
+    journey, prepare, protos,
 };
 
 /// Run all checks and all tests, on a private Postgres.
@@ -18,11 +18,7 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
     let interrupt = &checkout.interrupt;
     if test.filter.is_none() {
         step("formatting", || checkout.cargo(&["fmt", "--check"]))?;
-        step("protos", || {
-            let buf = checkout.parts().buf(interrupt)?;
-            interrupt.run(checkout.command(&buf).args(["lint", "proto"]))?;
-            interrupt.run(checkout.command(&buf).args(["format", "--diff", "--exit-code", "proto"]))
-        })?;
+        step("protos", || protos::check(checkout))?;
     }
     let folder = checkout.scratch("test")?;
     let parts = checkout.parts();
