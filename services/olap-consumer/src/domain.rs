@@ -57,14 +57,21 @@ pub(crate) enum Fact {
         placed_at: DateTime<Utc>,
         total: Amount,
     },
+    /// A part of a placed order that was given up.
+    OrderReduced {
+        placed_at: DateTime<Utc>,
+        by: Amount,
+    },
     ProductCreated {
         sku: String,
     },
     /// By SKU: on hand and reserved.
     StockChanged(Vec<(String, i32, i32)>),
     InvoiceIssued(InvoiceId, OpenInvoice),
-    /// What is still owed on each invoice.
-    PaymentReceived(Vec<(InvoiceId, Amount)>),
+    /// What is still owed on each invoice, which is no more than before.
+    InvoicesReduced(Vec<(InvoiceId, Amount)>),
+    /// What is owed again, also on invoices that were closed.
+    InvoicesOwedAgain(Vec<(InvoiceId, OpenInvoice)>),
     /// Nothing is owed on it any more.
     InvoiceClosed(InvoiceId),
 }
@@ -89,10 +96,10 @@ pub(crate) enum Unsound {
     IssuedTwice(InvoiceId),
     #[error("invoice {0} is not open")]
     NotOpen(InvoiceId),
-    #[error(
-        "more would be owed on invoice {0} after the payment than before it, or less than nothing"
-    )]
+    #[error("invoice {0} would be owed more than before, or less than nothing")]
     OwedMore(InvoiceId),
+    #[error("invoice {0} would be owed less than before, or nothing")]
+    OwedLess(InvoiceId),
     #[error("the sum does not fit into decimal(18,2)")]
     TooMuch,
     #[error("{0} is too far from the day before it")]
@@ -125,6 +132,7 @@ impl Books {
         match fact {
             Fact::OrderPlaced { placed_at, total } => self.sales.place(placed_at, total),
             Fact::OrderCancelled { placed_at, total } => self.sales.cancel(placed_at, total),
+            Fact::OrderReduced { placed_at, by } => self.sales.reduce(placed_at, by),
             Fact::ProductCreated { sku } => {
                 self.stock.add(sku, time);
                 Ok(())
@@ -136,7 +144,8 @@ impl Books {
                 Ok(())
             }
             Fact::InvoiceIssued(id, invoice) => self.receivables.issue(id, invoice, time),
-            Fact::PaymentReceived(left) => self.receivables.pay(left, time),
+            Fact::InvoicesReduced(left) => self.receivables.reduce(left, time),
+            Fact::InvoicesOwedAgain(owed) => self.receivables.owe_again(owed, time),
             Fact::InvoiceClosed(id) => self.receivables.close(id, time),
         }
     }

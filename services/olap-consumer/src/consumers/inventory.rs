@@ -11,7 +11,8 @@ pub(super) fn read(event: &Event) -> anyhow::Result<Option<Fact>> {
             ensure!(!data.sku.is_empty(), "a product without a SKU");
             Some(Fact::ProductCreated { sku: data.sku })
         }
-        "stock.received" | "stock.reserved" | "stock.released" | "stock.shipped" => {
+        "stock.received" | "stock.reserved" | "stock.released" | "stock.shipped"
+        | "stock.returned" | "stock.adjusted" => {
             let data: StockChanged = event.data()?;
             ensure!(data.levels.iter().all(|level| !level.sku.is_empty()), "a level without a SKU");
             let levels = data.levels.into_iter();

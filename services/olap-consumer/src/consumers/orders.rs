@@ -1,7 +1,7 @@
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, Utc};
 use log::Event;
-use proto::events::v1::{OrderCancelled, OrderPlaced};
+use proto::events::v1::{OrderCancelled, OrderPartCancelled, OrderPlaced};
 
 use crate::domain::Fact;
 
@@ -22,6 +22,14 @@ pub(super) fn read(event: &Event) -> anyhow::Result<Option<Fact>> {
             Some(Fact::OrderCancelled {
                 placed_at: time(placed_at.try_into())?,
                 total: rpc::from_money(data.total.as_ref())?.into(),
+            })
+        }
+        "order.part_cancelled" => {
+            let data: OrderPartCancelled = event.data()?;
+            let placed_at = data.place_time.context("a part of an order without place_time")?;
+            Some(Fact::OrderReduced {
+                placed_at: time(placed_at.try_into())?,
+                by: rpc::from_money(data.amount.as_ref())?.into(),
             })
         }
         _ => None,

@@ -89,8 +89,8 @@ impl Receivables {
         Ok(())
     }
 
-    /// What is left of each invoice that a payment paid a part of. All of them or none.
-    pub(crate) fn pay(
+    /// What is left of each invoice that was paid or credited in part. All of them or none.
+    pub(crate) fn reduce(
         &mut self,
         left: Vec<(InvoiceId, Amount)>,
         time: DateTime<Utc>,
@@ -114,7 +114,27 @@ impl Receivables {
         Ok(())
     }
 
-    /// Nothing is owed any more: paid, voided or credited. One that was never open stays so.
+    /// Invoices on which more is owed than before, since money for them was taken back. All of them or none.
+    pub(crate) fn owe_again(
+        &mut self,
+        owed: Vec<(InvoiceId, OpenInvoice)>,
+        time: DateTime<Utc>,
+    ) -> Result<(), Unsound> {
+        let mut sum = self.owed;
+        for (id, invoice) in &owed {
+            let before = self.invoices.get(id).map_or(Amount::ZERO, |invoice| invoice.residual);
+            if invoice.residual <= before {
+                return Err(Unsound::OwedLess(*id));
+            }
+            sum = sum.plus(invoice.residual.minus(before)?)?;
+        }
+        self.turn(time)?;
+        owed.into_iter().for_each(|(id, invoice)| self.invoices.set(id, invoice));
+        self.owed = sum;
+        Ok(())
+    }
+
+    /// Nothing is owed any more: paid, voided, credited or written off. One that was never open stays so.
     pub(crate) fn close(&mut self, id: InvoiceId, time: DateTime<Utc>) -> Result<(), Unsound> {
         self.turn(time)?;
         self.forget(id);

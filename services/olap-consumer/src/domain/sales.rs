@@ -24,6 +24,18 @@ impl Sales {
         Ok(())
     }
 
+    /// Takes a part of an order out of its hour: it stays an order.
+    pub(crate) fn reduce(&mut self, placed_at: DateTime<Utc>, by: Amount) -> Result<(), Unsound> {
+        let hour = hour_of(placed_at);
+        let before = self.hours.get(&hour).copied().ok_or(Unsound::NotSold(hour))?;
+        let left = HourOfSales { total: before.total.minus(by)?, ..before };
+        if left.total.is_negative() {
+            return Err(Unsound::NotSold(hour));
+        }
+        self.hours.set(hour, left);
+        Ok(())
+    }
+
     /// Takes an order out of its own hour again.
     pub(crate) fn cancel(
         &mut self,

@@ -58,6 +58,20 @@ fn an_order_counts_in_the_utc_hour_of_placing_until_it_is_cancelled() {
 }
 
 #[test]
+fn a_part_of_an_order_leaves_its_hour_but_the_order_stays() {
+    let mut sales = Sales::default();
+    let hour = time("2026-11-25T09:00:00Z");
+    assert_eq!(sales.reduce(hour, amount("0.00")), Err(Unsound::NotSold(hour)));
+    sales.place(time("2026-11-25T09:30:00Z"), amount("10.00")).unwrap();
+    sales.reduce(time("2026-11-25T09:30:00Z"), amount("4.00")).unwrap();
+    let row = |total| HourOfSales { total: amount(total), order_count: 1 };
+    assert_eq!(sales.hours.get(&hour), Some(&row("6.00")));
+    assert_eq!(sales.reduce(hour, amount("6.01")), Err(Unsound::NotSold(hour)));
+    sales.reduce(hour, amount("6.00")).unwrap();
+    assert_eq!(sales.hours.get(&hour), Some(&row("0.00")));
+}
+
+#[test]
 fn hours_before_1970_begin_on_the_hour_too() {
     let mut sales = Sales::default();
     sales.place(time("1969-12-31T23:30:00Z"), amount("1.00")).unwrap();
@@ -134,11 +148,23 @@ fn each_day_of_lateness_has_its_bucket() {
     assert_eq!(row(&mut books), amounts(all));
 
     // Part paid: 5.00 of 20.00. Voided: one of 1.00. Paid in full: one of 20.00.
-    books.apply(Fact::PaymentReceived(vec![(id(4), amount("15.00"))]), now).unwrap();
+    books.apply(Fact::InvoicesReduced(vec![(id(4), amount("15.00"))]), now).unwrap();
     books.apply(Fact::InvoiceClosed(id(9)), now).unwrap();
-    books.apply(Fact::PaymentReceived(vec![(id(8), amount("0.00"))]), now).unwrap();
+    books.apply(Fact::InvoicesReduced(vec![(id(8), amount("0.00"))]), now).unwrap();
     books.apply(Fact::InvoiceClosed(id(8)), now).unwrap();
     let rest = ["321.00", "16.00", "21.00", "1.00", "20.00", "379.00"];
+    assert_eq!(row(&mut books), amounts(rest));
+
+    // The money for the one of 20.00 bounces, and a part of that for another.
+    let again = |number, late, residual| {
+        (id(number), invoice(today - TimeDelta::days(late), amount(residual)))
+    };
+    let bounced = vec![again(8, 90, "20.00"), again(4, 30, "19.00")];
+    books.apply(Fact::InvoicesOwedAgain(bounced), now).unwrap();
+    let owed_again = ["321.00", "20.00", "21.00", "21.00", "20.00", "403.00"];
+    assert_eq!(row(&mut books), amounts(owed_again));
+    let repaid = vec![(id(8), amount("0.00")), (id(4), amount("15.00"))];
+    books.apply(Fact::InvoicesReduced(repaid), now).unwrap();
     assert_eq!(row(&mut books), amounts(rest));
 
     // A day later each is a day later.
@@ -234,7 +260,11 @@ fn a_fact_that_contradicts_what_is_known_changes_nothing() {
     books.receivables.age(today);
     let before = books.clone();
     let pay = |left: &[(u128, &str)]| {
-        Fact::PaymentReceived(left.iter().map(|(n, left)| (id(*n), amount(left))).collect())
+        Fact::InvoicesReduced(left.iter().map(|(n, left)| (id(*n), amount(left))).collect())
+    };
+    let again = |owed: &[(u128, &str)]| {
+        let owed = owed.iter().map(|(n, owed)| (id(*n), invoice(today, amount(owed))));
+        Fact::InvoicesOwedAgain(owed.collect())
     };
     let later = time("2026-11-26T12:00:00Z");
     for (fact, why) in [
@@ -243,6 +273,8 @@ fn a_fact_that_contradicts_what_is_known_changes_nothing() {
         (pay(&[(2, "0.00")]), Unsound::NotOpen(id(2))),
         (pay(&[(1, "5.01")]), Unsound::OwedMore(id(1))),
         (pay(&[(1, "-0.01")]), Unsound::OwedMore(id(1))),
+        (again(&[(3, "1.00"), (1, "5.00")]), Unsound::OwedLess(id(1))),
+        (again(&[(2, "0.00")]), Unsound::OwedLess(id(2))),
     ] {
         assert_eq!(books.apply(fact, later), Err(why));
     }
@@ -286,6 +318,11 @@ enum Step {
     Close {
         which: usize,
     },
+    /// The invoice with that number among all that were ever issued.
+    OweAgain {
+        which: usize,
+        hundredths: i64,
+    },
     /// Nothing but a look at the calendar.
     Look,
 }
@@ -296,6 +333,8 @@ fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
             .prop_map(|(due_in_days, hundredths)| Step::Issue { due_in_days, hundredths }),
         3 => (any::<usize>(), 0_i64..=100).prop_map(|(which, percent)| Step::Pay { which, percent }),
         2 => any::<usize>().prop_map(|which| Step::Close { which }),
+        1 => (any::<usize>(), 1_i64..10_000)
+            .prop_map(|(which, hundredths)| Step::OweAgain { which, hundredths }),
         2 => Just(Step::Look),
     ];
     // Minutes since the step before: mostly some hours, now and then backwards or some days.
@@ -311,6 +350,7 @@ proptest! {
         let mut log: Vec<(DateTime<Utc>, BTreeMap<InvoiceId, OpenInvoice>)> = Vec::new();
         let mut now = time("2026-10-20T20:00:00Z");
         let mut open: BTreeMap<InvoiceId, OpenInvoice> = BTreeMap::new();
+        let mut issued: BTreeMap<InvoiceId, NaiveDate> = BTreeMap::new();
         for (number, (pause, step)) in steps.into_iter().enumerate() {
             now += TimeDelta::minutes(pause);
             let one = |which: usize| {
@@ -325,8 +365,16 @@ proptest! {
                 }
                 Step::Pay { which, percent } => one(which).map(|(id, invoice)| {
                     let left = invoice.residual.hundredths() * percent / 100;
-                    Fact::PaymentReceived(vec![(id, Amount::from_hundredths(left).unwrap())])
+                    Fact::InvoicesReduced(vec![(id, Amount::from_hundredths(left).unwrap())])
                 }),
+                Step::OweAgain { which, hundredths } => {
+                    let index = which.checked_rem(issued.len());
+                    index.and_then(|index| issued.iter().nth(index)).map(|(id, due)| {
+                        let owed = open.get(id).map_or(0, |invoice| invoice.residual.hundredths());
+                        let residual = Amount::from_hundredths(owed + hundredths).unwrap();
+                        Fact::InvoicesOwedAgain(vec![(*id, invoice(*due, residual))])
+                    })
+                }
                 Step::Close { which } => one(which).map(|(id, _)| Fact::InvoiceClosed(id)),
                 Step::Look => None,
             };
@@ -336,8 +384,12 @@ proptest! {
             };
             books.apply(fact.clone(), now).unwrap();
             match fact {
-                Fact::InvoiceIssued(id, invoice) => { open.insert(id, invoice); }
-                Fact::PaymentReceived(left) => left.into_iter().for_each(|(id, residual)| {
+                Fact::InvoiceIssued(id, invoice) => {
+                    open.insert(id, invoice);
+                    issued.insert(id, invoice.due_date);
+                }
+                Fact::InvoicesOwedAgain(owed) => open.extend(owed),
+                Fact::InvoicesReduced(left) => left.into_iter().for_each(|(id, residual)| {
                     open.get_mut(&id).unwrap().residual = residual;
                 }),
                 Fact::InvoiceClosed(id) => { open.remove(&id); }

@@ -62,15 +62,18 @@ async fn logged(shop: &Shop, source: &str, up_to: i64) -> Vec<Logged> {
 fn sales(log: &[Logged]) -> Vec<String> {
     let mut hours: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for event in log {
-        let sign = match event.event_type.as_str() {
-            "order.placed" => 1,
-            "order.cancelled" if event.data["placeTime"].is_string() => -1,
+        let (orders, worth) = match event.event_type.as_str() {
+            "order.placed" => (1, hundredths(&event.data["total"])),
+            "order.cancelled" if event.data["placeTime"].is_string() => {
+                (-1, -hundredths(&event.data["total"]))
+            }
+            "order.part_cancelled" => (0, -hundredths(&event.data["amount"])),
             _ => continue,
         };
         let placed: DateTime<Utc> = event.data["placeTime"].as_str().unwrap().parse().unwrap();
         let hour = hours.entry(placed.format("%Y-%m-%dT%H:00:00.000000Z").to_string()).or_default();
-        hour.0 += sign * hundredths(&event.data["total"]);
-        hour.1 += sign;
+        hour.0 += worth;
+        hour.1 += orders;
     }
     let hours = hours.into_iter().filter(|(_, (_, count))| *count != 0);
     hours.map(|(hour, (total, count))| format!("{hour}|{}|{count}", amount(total))).collect()
@@ -107,13 +110,28 @@ fn open_invoices(log: &[Logged]) -> (Open<'_>, BTreeMap<&str, &str>) {
                 open.insert(id, (due, hundredths(&data["amount"])));
                 customers.insert(id, data["customerId"].as_str().unwrap());
             }
-            "payment.received" => {
+            "payment.received" | "credit.allocated" => {
                 for part in data["allocations"].as_array().into_iter().flatten() {
                     let id = part["invoiceId"].as_str().unwrap();
                     open.get_mut(id).unwrap().1 -= hundredths(&part["amount"]);
                 }
             }
-            "invoice.voided" | "credit_note.issued" => {
+            "payment.reversed" => {
+                for part in data["allocations"].as_array().into_iter().flatten() {
+                    if let Some(invoice) = open.get_mut(part["invoiceId"].as_str().unwrap()) {
+                        invoice.1 += hundredths(&part["amount"]);
+                    }
+                }
+            }
+            "credit_note.issued" if data["invoiceResidual"].is_object() => {
+                let owed = hundredths(&data["invoiceResidual"]);
+                let id = data["invoiceId"].as_str().unwrap();
+                open.get_mut(id).unwrap().1 = owed;
+                if owed == 0 {
+                    open.remove(id);
+                }
+            }
+            "invoice.voided" | "credit_note.issued" | "invoice.written_off" => {
                 open.remove(data["invoiceId"].as_str().unwrap());
             }
             _ => (),

@@ -7,9 +7,10 @@ use log::{Cause, NewEvent};
 use proto::{
     common::v1::Money,
     events::v1::{
-        CreditNoteIssued, CustomerChanged, InvoiceIssued, InvoiceOverdue, InvoicePaid,
-        InvoiceVoided, OrderCancelled, OrderPlaced, PaymentAllocated, PaymentReceived,
-        ProductCreated, StockChanged, StockLevelChanged,
+        CreditAllocated, CreditNoteIssued, CustomerChanged, InvoiceIssued, InvoiceOverdue,
+        InvoicePaid, InvoiceVoided, InvoiceWrittenOff, OrderCancelled, OrderPartCancelled,
+        OrderPlaced, PaymentAllocated, PaymentReceived, PaymentReversed, ProductCreated,
+        StockChanged, StockLevelChanged,
     },
 };
 use tokio::{task::JoinHandle, time::sleep};
@@ -56,16 +57,25 @@ pub(crate) struct Trade {
     orders: Vec<(String, i64, DateTime<Utc>)>,
     products: i64,
     /// Open, with what is owed.
-    invoices: Vec<(String, i64)>,
+    invoices: Vec<(Invoice, i64)>,
     /// Paid in full.
-    settled: Vec<String>,
+    settled: Vec<Invoice>,
+    /// Payments of one invoice, with what they paid.
+    payments: Vec<(String, Invoice, i64)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Invoice {
+    id: String,
+    customer_id: String,
+    due_date: String,
 }
 
 impl Trade {
     pub(crate) fn new(source: &'static str, seed: u64) -> Self {
         let dice = Dice::new(seed);
-        let (orders, invoices, settled) = (Vec::new(), Vec::new(), Vec::new());
-        Self { source, dice, orders, products: 0, invoices, settled }
+        let (orders, invoices, settled, payments) = Default::default();
+        Self { source, dice, orders, products: 0, invoices, settled, payments }
     }
 
     /// Commits some transactions; now and then one is rolled back, which leaves a gap in the log's ids.
@@ -102,7 +112,7 @@ impl Trade {
 
     fn order(&mut self, events: &mut Vec<NewEvent>) {
         let order_id = new_id();
-        match self.dice.roll(10) {
+        match self.dice.roll(12) {
             0..6 => {
                 // As by an import: of the last two days.
                 let placed = now() - TimeDelta::minutes(self.dice.roll(2880));
@@ -126,7 +136,19 @@ impl Trade {
                 };
                 events.push(event("order.cancelled", &id, &data));
             }
-            8 => {
+            8..10 => {
+                let Some((id, total, placed)) = self.dice.take(&mut self.orders) else { return };
+                let by = self.dice.roll(total + 1);
+                let data = OrderPartCancelled {
+                    order_id: id.clone(),
+                    amount: money(by),
+                    place_time: Some(placed.into()),
+                    ..Default::default()
+                };
+                events.push(event("order.part_cancelled", &id, &data));
+                self.orders.push((id, total - by, placed));
+            }
+            10 => {
                 let data = OrderCancelled { order_id: order_id.clone(), ..Default::default() };
                 events.push(event("order.cancelled", &order_id, &data));
             }
@@ -144,8 +166,15 @@ impl Trade {
             let data = ProductCreated { sku: sku.clone(), ..Default::default() };
             return events.push(event("product.created", &sku, &data));
         }
-        let kinds = ["stock.received", "stock.reserved", "stock.released", "stock.shipped"];
-        let kind = kinds[usize::try_from(self.dice.roll(4)).unwrap()];
+        let kinds = [
+            "stock.received",
+            "stock.reserved",
+            "stock.released",
+            "stock.shipped",
+            "stock.returned",
+            "stock.adjusted",
+        ];
+        let kind = kinds[usize::try_from(self.dice.roll(6)).unwrap()];
         let levels = (0..=self.dice.roll(5)).map(|_| StockLevelChanged {
             sku: format!("sku-{:05}", 1 + self.dice.roll(self.products)),
             on_hand: i32::try_from(self.dice.roll(1000)).unwrap(),
@@ -157,69 +186,131 @@ impl Trade {
     }
 
     fn invoice(&mut self, events: &mut Vec<NewEvent>) {
-        match self.dice.roll(12) {
+        match self.dice.roll(16) {
             0..6 => {
                 let (id, owed) = (new_id(), self.dice.roll(50_000));
                 let due = now().date_naive() + TimeDelta::days(self.dice.roll(160) - 130);
-                events.push(issued(&id, owed, &due.to_string()));
+                let data = issued_data(&id, owed, &due.to_string());
+                events.push(event("invoice.issued", &id, &data));
+                let (customer_id, due_date) = (data.customer_id, data.due_date);
+                let invoice = Invoice { id, customer_id, due_date };
                 if owed == 0 {
-                    return self.settle(events, id);
+                    return self.settle(events, invoice);
                 }
-                self.invoices.push((id, owed));
+                self.invoices.push((invoice, owed));
             }
             6..9 => self.pay(events),
             9 => {
-                let Some((id, owed)) = self.dice.take(&mut self.invoices) else { return };
-                let data = InvoiceVoided {
-                    invoice_id: id.clone(),
-                    amount: money(owed),
-                    ..Default::default()
-                };
-                events.push(event("invoice.voided", &id, &data));
+                let Some((invoice, owed)) = self.dice.take(&mut self.invoices) else { return };
+                let (invoice_id, amount) = (invoice.id.clone(), money(owed));
+                if self.dice.roll(2) == 0 {
+                    let data = InvoiceVoided { invoice_id, amount, ..Default::default() };
+                    events.push(event("invoice.voided", &invoice.id, &data));
+                } else {
+                    let data = InvoiceWrittenOff { invoice_id, amount, ..Default::default() };
+                    events.push(event("invoice.written_off", &invoice.id, &data));
+                }
             }
-            10 => {
-                let open = self.dice.roll(2) == 0;
-                let open = if open { self.dice.take(&mut self.invoices) } else { None };
-                let id = open.map(|(id, _)| id).or_else(|| self.dice.take(&mut self.settled));
-                let Some(id) = id else { return };
-                let data = CreditNoteIssued { invoice_id: id.clone(), ..Default::default() };
-                events.push(event("credit_note.issued", &id, &data));
-            }
+            10..12 => self.credit(events),
+            12..15 => self.reverse(events),
             _ => {
-                let Some((id, _)) = self.invoices.first() else { return };
+                let Some((Invoice { id, .. }, _)) = self.invoices.first() else { return };
                 let data = InvoiceOverdue { invoice_id: id.clone(), ..Default::default() };
                 events.push(event("invoice.overdue", id, &data));
             }
         }
     }
 
-    /// One payment of up to three invoices, the last of them perhaps in part.
+    /// One payment, or credit, for up to three invoices, the last of them perhaps in part.
     fn pay(&mut self, events: &mut Vec<NewEvent>) {
-        let (mut allocations, mut settled) = (Vec::new(), Vec::new());
+        let (mut allocations, mut settled, mut paid) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..=self.dice.roll(3) {
-            let Some((id, owed)) = self.dice.take(&mut self.invoices) else { break };
+            let Some((invoice, owed)) = self.dice.take(&mut self.invoices) else { break };
             let residual = if self.dice.roll(2) == 0 { 0 } else { self.dice.roll(owed) };
             allocations.push(PaymentAllocated {
-                invoice_id: id.clone(),
+                invoice_id: invoice.id.clone(),
                 amount: money(owed - residual),
                 residual: money(residual),
+                ..Default::default()
             });
+            paid.push((invoice.clone(), owed - residual));
             if residual == 0 {
-                settled.push(id);
+                settled.push(invoice);
             } else {
-                self.invoices.push((id, residual));
+                self.invoices.push((invoice, residual));
                 break;
             }
         }
-        let data = PaymentReceived { allocations, ..Default::default() };
-        events.push(event("payment.received", &new_id(), &data));
-        settled.into_iter().for_each(|id| self.settle(events, id));
+        let id = new_id();
+        if self.dice.roll(4) == 0 {
+            let data = CreditAllocated { allocations, ..Default::default() };
+            events.push(event("credit.allocated", &id, &data));
+        } else {
+            let data = PaymentReceived { allocations, ..Default::default() };
+            events.push(event("payment.received", &id, &data));
+            if let [(invoice, amount)] = &paid[..] {
+                self.payments.push((id, invoice.clone(), *amount));
+            }
+        }
+        settled.into_iter().for_each(|invoice| self.settle(events, invoice));
     }
 
-    fn settle(&mut self, events: &mut Vec<NewEvent>, id: String) {
-        let data = InvoicePaid { invoice_id: id.clone(), ..Default::default() };
-        events.push(event("invoice.paid", &id, &data));
-        self.settled.push(id);
+    /// The whole invoice or a part of it, or one that is paid already.
+    fn credit(&mut self, events: &mut Vec<NewEvent>) {
+        let open = self.dice.roll(3) > 0;
+        let open = if open { self.dice.take(&mut self.invoices) } else { None };
+        let owed = open.as_ref().map_or(0, |(_, owed)| *owed);
+        let invoice = open.map(|(invoice, _)| invoice);
+        let Some(invoice) = invoice.or_else(|| self.dice.take(&mut self.settled)) else { return };
+        let residual = if owed == 0 { 0 } else { self.dice.roll(owed) };
+        // As it was told before notes could be for a part.
+        let whole = residual == 0 && self.dice.roll(2) == 0;
+        let data = CreditNoteIssued {
+            invoice_id: invoice.id.clone(),
+            invoice_residual: if whole { None } else { money(residual) },
+            ..Default::default()
+        };
+        events.push(event("credit_note.issued", &invoice.id, &data));
+        if residual > 0 {
+            self.invoices.push((invoice, residual));
+        }
+    }
+
+    /// A payment bounces: what it paid is owed again, unless the invoice was taken back meanwhile.
+    fn reverse(&mut self, events: &mut Vec<NewEvent>) {
+        let Some((id, invoice, amount)) = self.dice.take(&mut self.payments) else { return };
+        let open = self.invoices.iter().position(|(open, _)| *open == invoice);
+        let settled = self.settled.iter().position(|settled| *settled == invoice);
+        let residual = match (open, settled) {
+            (Some(open), _) => self.invoices.swap_remove(open).1 + amount,
+            (None, Some(settled)) => {
+                self.settled.swap_remove(settled);
+                amount
+            }
+            (None, None) => 0,
+        };
+        let part = PaymentAllocated {
+            invoice_id: invoice.id.clone(),
+            amount: money(amount),
+            residual: money(residual),
+            due_date: invoice.due_date.clone(),
+        };
+        let data = PaymentReversed {
+            payment_id: id.clone(),
+            customer_id: invoice.customer_id.clone(),
+            allocations: vec![part],
+            ..Default::default()
+        };
+        events.push(event("payment.reversed", &id, &data));
+        if residual > 0 {
+            self.invoices.push((invoice, residual));
+        }
+    }
+
+    fn settle(&mut self, events: &mut Vec<NewEvent>, invoice: Invoice) {
+        let data = InvoicePaid { invoice_id: invoice.id.clone(), ..Default::default() };
+        events.push(event("invoice.paid", &invoice.id, &data));
+        self.settled.push(invoice);
     }
 }
 
