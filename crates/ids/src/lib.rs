@@ -40,6 +40,8 @@ id! {
     OrderItemId,
     /// A shipment of an order, owned by orders-svc.
     ShipmentId,
+    /// Goods of an order that came back, owned by orders-svc.
+    ReturnId,
     /// An invoice, owned by billing-svc.
     InvoiceId,
     /// A payment, owned by billing-svc.

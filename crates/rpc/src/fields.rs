@@ -2,7 +2,7 @@ use std::{collections::HashMap, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use money::Money;
-use prost_types::{Struct, Timestamp};
+use prost_types::{FieldMask, Struct, Timestamp};
 use proto::common::v1 as pb;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -49,6 +49,18 @@ impl Fields {
     /// The `request_id` of a mutation, which may be empty.
     pub fn request_id(&mut self, text: &str) -> Option<Uuid> {
         self.optional_id("request_id", text)
+    }
+
+    /// The `update_mask` of an update: which of the fields that can be changed are to be, at least one.
+    pub fn update_mask(&mut self, mask: Option<FieldMask>, changeable: &[&str]) -> Vec<String> {
+        let paths = mask.unwrap_or_default().paths;
+        if paths.is_empty() {
+            self.bad("update_mask", "is required");
+        }
+        for path in paths.iter().filter(|path| !changeable.contains(&path.as_str())) {
+            self.bad("update_mask", format!("{path:?} is none of {}", changeable.join(", ")));
+        }
+        paths
     }
 
     /// Text of `min` to `max` characters, without control characters but for line breaks and tabs.
@@ -189,5 +201,28 @@ impl Fields {
         let mut details = ErrorDetails::with_bad_request(self.0);
         details.set_error_info("INVALID_REQUEST", ERROR_DOMAIN, HashMap::new());
         Status::with_error_details(Code::InvalidArgument, message, details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_says_which_fields_it_changes() {
+        let read = |paths: &[&str]| {
+            let mut fields = Fields::default();
+            let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+            let paths = fields.update_mask(Some(FieldMask { paths }), &["name", "phone"]);
+            (paths, fields.is_clean())
+        };
+        assert_eq!(read(&["phone"]), (vec!["phone".to_owned()], true));
+        assert!(read(&["name", "phone", "name"]).1);
+        for bad in [&[][..], &["*"], &[""], &["Name"], &["name", "name.first"]] {
+            assert!(!read(bad).1, "{bad:?}");
+        }
+        let mut none = Fields::default();
+        none.update_mask(None, &["name"]);
+        assert!(!none.is_clean());
     }
 }
