@@ -6,10 +6,12 @@ mod postgres;
 mod nats;
 mod played;
 mod service_log;
+mod dice;
 mod keys;
 mod refusal;
 mod wait;
 
+pub use dice::Dice;
 pub use keys::Keys;
 pub use nats::TestNats;
 pub use played::PlayedService;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::world::{Dice, Note, World, commit, write};
+use testkit::Dice;
+
+use crate::world::{Note, World, commit, write};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_killed_at_any_instant_applies_each_event_once() {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
+use testkit::Dice;
 
-use crate::world::{Dice, Note, World, write};
+use crate::world::{Note, World, write};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_nats_relays_and_listeners_each_event_has_its_effect_once() {

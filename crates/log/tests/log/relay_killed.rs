@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use log::Relay;
+use testkit::Dice;
 
 use crate::{
     proxy::Proxy,
-    world::{Dice, STREAM_MAX_BYTES, World, commit, connect, write},
+    world::{STREAM_MAX_BYTES, World, commit, connect, write},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

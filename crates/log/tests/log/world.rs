@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use uuid::Uuid;
 
-use testkit::{TestDb, TestNats, eventually};
+use testkit::{Dice, TestDb, TestNats, eventually};
 
 pub(crate) const STREAM_MAX_BYTES: i64 = 64 << 20;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -219,31 +219,6 @@ pub(crate) fn open_doors() -> ServerConfig {
         tls_key: None,
         calls_max: 1024,
         currency: "GBP".to_owned(),
-    }
-}
-
-/// Numbers that look random and are the same in each run.
-#[derive(Debug, Clone)]
-pub(crate) struct Dice(Arc<AtomicU64>);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(seed)))
-    }
-
-    /// Below `sides`.
-    pub(crate) fn roll(&self, sides: u64) -> u64 {
-        // SplitMix64.
-        let step = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut z = self.0.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
-
-    pub(crate) async fn pause(&self, max: Duration) {
-        let micros = self.roll(u64::try_from(max.as_micros()).unwrap());
-        sleep(Duration::from_micros(micros)).await;
     }
 }
 

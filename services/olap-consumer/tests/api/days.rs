@@ -9,12 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use manifest::Manifest;
 use olap_consumer::Clock;
 
-use testkit::eventually;
+use testkit::{Dice, eventually};
 
 use crate::{
     folder, model,
     shop::{Consumer, PATIENCE, Shop},
-    trade::{Dice, issued_data, new_id, placed},
+    trade::{issued_data, new_id, placed},
 };
 
 #[derive(Clone)]
@@ -104,7 +104,7 @@ async fn the_day_turns_over_where_the_business_is_without_an_event_and_over_a_re
 async fn weeks_of_days_are_the_same_whether_counted_as_they_came_or_all_at_once() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut dice = Dice::new(8);
+    let dice = Dice::new(8);
     let mut time: DateTime<Utc> = "2027-03-20T12:00:00Z".parse().unwrap();
     let hands = Hands::at("2027-03-20T12:00:00Z");
     let mut consumer = Consumer::start(shop.config(dir.path(), &[]), hands.clock()).await;

@@ -8,19 +8,19 @@ use std::{
 
 use manifest::Manifest;
 
-use testkit::eventually;
+use testkit::{Dice, eventually};
 
 use crate::{
     folder, model,
     shop::{PATIENCE, Shop, Spawned},
-    trade::{Dice, ended, trade},
+    trade::{ended, trade},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_killed_at_any_instant_loses_and_doubles_nothing() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut dice = Dice::new(6);
+    let dice = Dice::new(6);
     let mut trading = trade(&shop, 200, 6);
     let (mut kills, mut versions) = (0, BTreeSet::new());
     let began = Instant::now();
@@ -32,7 +32,7 @@ async fn a_consumer_that_is_killed_at_any_instant_loses_and_doubles_nothing() {
             trading = trade(&shop, 200, 7 + kills);
         }
         let child = shop.spawn(dir.path());
-        let micros = u64::try_from(dice.roll(250_000)).unwrap();
+        let micros = dice.roll(250_000);
         tokio::time::sleep(Duration::from_micros(20_000 + micros)).await;
         drop(child);
         kills += 1;

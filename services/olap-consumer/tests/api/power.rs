@@ -5,12 +5,9 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use manifest::Manifest;
+use testkit::Dice;
 
-use crate::{
-    folder, model,
-    shop::Shop,
-    trade::{Dice, trade},
-};
+use crate::{folder, model, shop::Shop, trade::trade};
 
 /// A file system in a file, mounted until it is dropped.
 struct Mounted<'a>(&'a Path);
@@ -46,10 +43,10 @@ async fn a_power_cut_at_any_instant_leaves_a_version_that_is_whole() {
     let trading = trade(&shop, 2000, 29);
     let child = shop.spawn(&live.join("olap"));
     let signal = |name: &str| run(Command::new("kill").args([name, &child.0.id().to_string()]));
-    let mut dice = Dice::new(30);
+    let dice = Dice::new(30);
     let mut versions = Vec::new();
     for cut in 0..60 {
-        let pause = u64::try_from(dice.roll(300)).unwrap();
+        let pause = dice.roll(300);
         tokio::time::sleep(Duration::from_millis(50 + pause)).await;
         signal("-STOP");
         std::fs::copy(&disk, &copy).unwrap();

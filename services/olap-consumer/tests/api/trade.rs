@@ -13,6 +13,7 @@ use proto::{
         StockChanged, StockLevelChanged,
     },
 };
+use testkit::Dice;
 use tokio::{task::JoinHandle, time::sleep};
 use uuid::Uuid;
 
@@ -20,33 +21,6 @@ use crate::{
     folder::amount,
     shop::{SOURCES, Shop, now},
 };
-
-/// Numbers that look random and are the same in each run.
-#[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Below `sides`.
-    pub(crate) fn roll(&mut self, sides: i64) -> i64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        i64::try_from((z ^ (z >> 31)) % u64::try_from(sides).unwrap()).unwrap()
-    }
-
-    /// One of them, taken out.
-    fn take<T>(&mut self, of: &mut Vec<T>) -> Option<T> {
-        let sides = i64::try_from(of.len()).unwrap();
-        let index = (sides > 0).then(|| usize::try_from(self.roll(sides)).unwrap())?;
-        Some(of.swap_remove(index))
-    }
-}
 
 /// One source's trade.
 #[derive(Debug, Clone)]
@@ -174,11 +148,11 @@ impl Trade {
             "stock.returned",
             "stock.adjusted",
         ];
-        let kind = kinds[usize::try_from(self.dice.roll(6)).unwrap()];
+        let kind = kinds[self.dice.roll(kinds.len())];
         let levels = (0..=self.dice.roll(5)).map(|_| StockLevelChanged {
             sku: format!("sku-{:05}", 1 + self.dice.roll(self.products)),
-            on_hand: i32::try_from(self.dice.roll(1000)).unwrap(),
-            reserved: i32::try_from(self.dice.roll(100)).unwrap(),
+            on_hand: self.dice.roll(1000),
+            reserved: self.dice.roll(100),
             ..Default::default()
         });
         let data = StockChanged { levels: levels.collect(), ..Default::default() };
