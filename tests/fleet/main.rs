@@ -10,6 +10,7 @@ mod world;
 
 mod sale;
 mod any_order;
+mod upgrade;
 mod killed;
 mod clients;
 mod verify;

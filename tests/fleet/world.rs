@@ -55,7 +55,11 @@ impl World {
 
     /// With more settings for all services.
     pub(crate) async fn start_with(env: &[(&str, &str)]) -> Self {
-        let database = TestDb::start().await;
+        Self::start_on(TestDb::start().await, env).await
+    }
+
+    /// On a database that may be of an earlier version.
+    pub(crate) async fn start_on(database: TestDb, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let interrupt = Interrupt::default();
         let server = stack::process::which("nats-server").unwrap();

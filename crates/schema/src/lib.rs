@@ -28,11 +28,18 @@ pub enum CrossSchema {
 /// Makes roles and schemas and runs what has not run yet. `admin_url` names the database and a role that may create roles.
 /// A service role that is new gets the password of `BRAMBLE_<SCHEMA>_DB_PASSWORD`, or else its own name.
 pub async fn migrate(admin_url: &str) -> anyhow::Result<()> {
+    migrate_up_to(admin_url, None).await
+}
+
+/// The same as far as a version goes: how a database was before it.
+pub async fn migrate_up_to(admin_url: &str, version: Option<i64>) -> anyhow::Result<()> {
     let mut db = PgConnection::connect(admin_url).await.context("cannot reach Postgres")?;
     sqlx::query("select pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut db).await?;
     for schema in SCHEMAS {
         make_roles(&mut db, schema).await.with_context(|| format!("roles of {schema}"))?;
-        run_sets(&mut db, schema).await.with_context(|| format!("migrations of {schema}"))?;
+        run_sets(&mut db, schema, version)
+            .await
+            .with_context(|| format!("migrations of {schema}"))?;
         grant(&mut db, schema).await.with_context(|| format!("grants of {schema}"))?;
     }
     db.close().await?;
@@ -87,15 +94,15 @@ async fn role_exists(db: &mut PgConnection, role: &str) -> sqlx::Result<bool> {
         .await
 }
 
-async fn run_sets(db: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
+async fn run_sets(db: &mut PgConnection, schema: &str, version: Option<i64>) -> anyhow::Result<()> {
     execute(db, format!("set role bramble_{schema}_owner")).await?;
     execute(db, format!("set search_path to {schema}")).await?;
     let mut log = sqlx::migrate!("../../migrations/log");
     log.dangerous_set_table_name(format!("{schema}._log_migrations"));
-    log.run_direct(None, db, false).await?;
+    log.run_direct(version, db, false).await?;
     let mut own = own_set(schema)?;
     own.dangerous_set_table_name(format!("{schema}._migrations"));
-    own.run_direct(None, db, false).await?;
+    own.run_direct(version, db, false).await?;
     execute(db, "reset search_path".to_owned()).await?;
     execute(db, "reset role".to_owned()).await
 }

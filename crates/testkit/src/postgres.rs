@@ -10,13 +10,18 @@ pub struct TestDb {
 
 impl TestDb {
     pub async fn start() -> Self {
+        Self::start_at(None).await
+    }
+
+    /// As it was before the migrations that come after a version.
+    pub async fn start_at(version: Option<i64>) -> Self {
         let admin_url =
             std::env::var("BRAMBLE_ADMIN_DATABASE_URL").expect("run by `cargo xtask test`");
         let admin = admin_url.parse().unwrap();
         let name = format!("test_{}", Uuid::now_v7().simple());
         let database = Self { admin_url, admin, name };
         database.admin(&format!("create database {}", database.name)).await;
-        schema::migrate(&database.admin_url()).await.unwrap();
+        schema::migrate_up_to(&database.admin_url(), version).await.unwrap();
         database
     }
 
