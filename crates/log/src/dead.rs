@@ -35,6 +35,7 @@ pub(crate) async fn insert(
         "specversion": "1.0", "id": event.id, "source": format!("/bramble/{source}"),
         "type": event.event_type, "subject": event.subject, "time": event.time,
         "version": event.version, "actor": event.actor, "traceparent": event.traceparent,
+        "requestid": event.request_id, "causationid": event.causation_id,
         "sequence": event.sequence.to_string(), "previous": event.previous.to_string(),
         "data": event.data,
     });

@@ -53,6 +53,18 @@ impl Cause {
             event_id: Some(event.id),
         }
     }
+
+    /// Who asked.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// The trace that it is part of.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
 }
 
 /// An event to be written. Its time is the database's, its sequence the log's.
