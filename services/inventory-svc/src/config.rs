@@ -1,3 +1,5 @@
+use chrono_tz::Tz;
+
 /// Every setting of the service. Each comes from an environment variable, too.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Config {
@@ -14,6 +16,9 @@ pub struct Config {
     /// Where orders come from.
     #[arg(long, env = "BRAMBLE_ORDERS_URL", default_value = "http://127.0.0.1:50051")]
     pub orders_url: String,
+    /// Where the business is: its days date what the books hear.
+    #[arg(long, env = "BRAMBLE_TIME_ZONE", default_value = "Europe/London")]
+    pub time_zone: Tz,
     /// How long stock is held for an order that is not placed yet.
     #[arg(
         long,

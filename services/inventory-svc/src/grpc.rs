@@ -4,7 +4,7 @@ mod read;
 mod show;
 
 use ids::OrderId;
-use log::{Cause, Log, RequestKey};
+use log::Log;
 use proto::inventory::v1 as pb;
 use rpc::{Fields, Page};
 use sqlx::{Postgres, pool::PoolConnection};
@@ -13,8 +13,9 @@ use tonic::{Request, Response, Status};
 use crate::{
     InventoryError,
     commands::{self, Reservations},
-    domain::{Reservation, ReservedLine},
-    store,
+    domain::Calendar,
+    grpc::read::Movements,
+    queries, store,
 };
 
 /// Transactions at a time: while one commits, the next gathers.
@@ -22,34 +23,21 @@ const BATCH_WORKERS: usize = 2;
 
 pub(crate) struct Inventory {
     log: Log,
+    calendar: Calendar,
     reservations: Reservations,
 }
 
 impl Inventory {
-    pub(crate) fn new(log: Log, reservation_ttl_s: u32) -> Self {
+    pub(crate) fn new(log: Log, calendar: Calendar, reservation_ttl_s: u32) -> Self {
         let for_batches = log.clone();
         let reservations = Reservations::start(BATCH_WORKERS, move |requests| {
             commands::reserve_all(for_batches.clone(), reservation_ttl_s, requests)
         });
-        Self { log, reservations }
+        Self { log, calendar, reservations }
     }
 
     async fn db(&self) -> Result<PoolConnection<Postgres>, InventoryError> {
         Ok(self.log.pool().acquire().await?)
-    }
-
-    async fn reservation(
-        &self,
-        id: OrderId,
-    ) -> Result<(Reservation, Vec<ReservedLine>), InventoryError> {
-        // One snapshot, so that state and lines fit.
-        let snapshot = "begin isolation level repeatable read, read only";
-        let mut tx = self.log.pool().begin_with(snapshot).await?;
-        let found = store::reservations::find(&mut tx, id).await?;
-        let reservation = found.ok_or(InventoryError::ReservationNotFound(id))?;
-        let lines = store::reservations::lines(&mut tx, &[id.0]).await?;
-        tx.commit().await?;
-        Ok((reservation, lines))
     }
 }
 
@@ -61,11 +49,10 @@ impl pb::inventory_service_server::InventoryService for Inventory {
     ) -> Result<Response<pb::CreateProductResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let request_id = fields.request_id(&request.request_id);
-        let request_key = request_id.map(|id| RequestKey::new(id, "CreateProduct", &request));
+        let (request_key, cause) =
+            read::asked(&mut fields, &request.request_id, "CreateProduct", &request);
         let product = read::product(&mut fields, "", request);
         fields.done()?;
-        let cause = Cause::of_call();
         let product = commands::create_product(&self.log, &cause, request_key, product).await?;
         Ok(Response::new(pb::CreateProductResponse { product: Some(show::product(product)) }))
     }
@@ -80,6 +67,33 @@ impl pb::inventory_service_server::InventoryService for Inventory {
             created_count: show::count(created.new),
             existing_count: show::count(created.existing),
         }))
+    }
+
+    async fn update_product(
+        &self,
+        request: Request<pb::UpdateProductRequest>,
+    ) -> Result<Response<pb::UpdateProductResponse>, Status> {
+        let command = read::update_product(request.into_inner())?;
+        let product = commands::update_product(&self.log, command).await?;
+        Ok(Response::new(pb::UpdateProductResponse { product: Some(show::product(product)) }))
+    }
+
+    async fn archive_product(
+        &self,
+        request: Request<pb::ArchiveProductRequest>,
+    ) -> Result<Response<pb::ArchiveProductResponse>, Status> {
+        let command = read::archive_product(request.into_inner())?;
+        let product = commands::archive_product(&self.log, command).await?;
+        Ok(Response::new(pb::ArchiveProductResponse { product: Some(show::product(product)) }))
+    }
+
+    async fn restore_product(
+        &self,
+        request: Request<pb::RestoreProductRequest>,
+    ) -> Result<Response<pb::RestoreProductResponse>, Status> {
+        let command = read::restore_product(request.into_inner())?;
+        let product = commands::archive_product(&self.log, command).await?;
+        Ok(Response::new(pb::RestoreProductResponse { product: Some(show::product(product)) }))
     }
 
     async fn get_product(
@@ -101,12 +115,8 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         &self,
         request: Request<pb::BatchGetProductsRequest>,
     ) -> Result<Response<pb::BatchGetProductsResponse>, Status> {
-        let skus = request.into_inner().skus;
         let mut fields = Fields::default();
-        fields.count("skus", skus.len(), 1, read::BATCH_MAX);
-        let skus = skus.into_iter().take(read::BATCH_MAX).enumerate();
-        let skus: Vec<String> =
-            skus.map(|(index, sku)| fields.sku(&format!("skus[{index}]"), sku)).collect();
+        let skus = read::skus(&mut fields, request.into_inner().skus, 1);
         fields.done()?;
 
         let found = store::products::find_all(&mut *self.db().await?, &skus).await;
@@ -122,7 +132,9 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let prefix = fields.text("name_prefix", request.name_prefix, 0, 255);
-        let page = Page::read(&mut fields, request.page_size, &request.page_token, &prefix);
+        let all = request.show_archived;
+        let filters = format!("products {all} {prefix}");
+        let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
         let by_name = !prefix.is_empty();
         let (after_sku, after_name) = read::place(&mut fields, &page, by_name);
         fields.done()?;
@@ -130,13 +142,13 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         let mut db = self.db().await?;
         let found = if by_name {
             let after = after_name.zip(after_sku);
-            store::products::list_by_name(&mut db, &prefix, after.as_ref(), page.limit()).await
+            store::products::list_by_name(&mut db, &prefix, all, after.as_ref(), page.limit()).await
         } else {
-            store::products::list(&mut db, after_sku.as_deref(), page.limit()).await
+            store::products::list(&mut db, all, after_sku.as_deref(), page.limit()).await
         };
-        let mut found = found.map_err(InventoryError::from)?;
-        let next_page_token = page.cut(&mut found, |product| show::place(product, by_name));
-        let products = found.into_iter().map(show::product).collect();
+        let found = found.map_err(InventoryError::from)?;
+        let mut products = found.into_iter().map(show::product).collect();
+        let next_page_token = page.fit(&mut products, |product| show::place(product, by_name));
         Ok(Response::new(pb::ListProductsResponse { products, next_page_token }))
     }
 
@@ -148,10 +160,25 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         let sku = fields.sku("sku", request.into_inner().sku);
         fields.done()?;
 
-        let found = store::items::find(&mut *self.db().await?, &sku).await;
-        let item = found.map_err(InventoryError::from)?;
+        let found =
+            store::items::find_all(&mut *self.db().await?, std::slice::from_ref(&sku)).await;
+        let item = found.map_err(InventoryError::from)?.pop();
         let item = item.ok_or(InventoryError::ProductNotFound(sku))?;
         Ok(Response::new(pb::GetItemResponse { item: Some(show::item(item)) }))
+    }
+
+    async fn batch_get_items(
+        &self,
+        request: Request<pb::BatchGetItemsRequest>,
+    ) -> Result<Response<pb::BatchGetItemsResponse>, Status> {
+        let mut fields = Fields::default();
+        let skus = read::skus(&mut fields, request.into_inner().skus, 1);
+        fields.done()?;
+
+        let found = store::items::find_all(&mut *self.db().await?, &skus).await;
+        let found = found.map_err(InventoryError::from)?;
+        let items = found.into_iter().map(show::item).collect();
+        Ok(Response::new(pb::BatchGetItemsResponse { items }))
     }
 
     async fn list_items(
@@ -160,18 +187,32 @@ impl pb::inventory_service_server::InventoryService for Inventory {
     ) -> Result<Response<pb::ListItemsResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let filters = format!("items {}", request.low);
+        let all = request.show_archived;
+        let filters = format!("items {} {all}", request.low);
         let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
         let (after, _) = read::place(&mut fields, &page, false);
         fields.done()?;
 
         let after = after.as_deref();
-        let found =
-            store::items::list(&mut *self.db().await?, request.low, after, page.limit()).await;
+        let mut db = self.db().await?;
+        let found = if request.low {
+            store::items::list_low(&mut db, all, after, page.limit()).await
+        } else {
+            store::items::list(&mut db, all, after, page.limit()).await
+        };
         let mut found = found.map_err(InventoryError::from)?;
         let next_page_token = page.cut(&mut found, |item| item.sku.clone());
         let items = found.into_iter().map(show::item).collect();
         Ok(Response::new(pb::ListItemsResponse { items, next_page_token }))
+    }
+
+    async fn update_item(
+        &self,
+        request: Request<pb::UpdateItemRequest>,
+    ) -> Result<Response<pb::UpdateItemResponse>, Status> {
+        let command = read::update_item(request.into_inner())?;
+        let item = commands::update_item(&self.log, command).await?;
+        Ok(Response::new(pb::UpdateItemResponse { item: Some(show::item(item)) }))
     }
 
     async fn receive_stock(
@@ -179,8 +220,10 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         request: Request<pb::ReceiveStockRequest>,
     ) -> Result<Response<pb::ReceiveStockResponse>, Status> {
         let (sku, command) = read::receive_one(request.into_inner())?;
-        let item = commands::receive_stock(&self.log, sku, command).await?;
-        Ok(Response::new(pb::ReceiveStockResponse { item: Some(show::item(item)) }))
+        let received = commands::receive_stock(&self.log, &self.calendar, sku, command).await?;
+        let (item, delivery_id) = received;
+        let item = Some(show::item(item));
+        Ok(Response::new(pb::ReceiveStockResponse { item, delivery_id }))
     }
 
     async fn batch_receive_stock(
@@ -188,8 +231,79 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         request: Request<pb::BatchReceiveStockRequest>,
     ) -> Result<Response<pb::BatchReceiveStockResponse>, Status> {
         let command = read::receive_all(request.into_inner())?;
-        let received = commands::receive_delivery(&self.log, command).await?;
-        Ok(Response::new(pb::BatchReceiveStockResponse { received }))
+        let received = commands::receive_delivery(&self.log, &self.calendar, command).await?;
+        let (received, delivery_id) = received;
+        Ok(Response::new(pb::BatchReceiveStockResponse { received, delivery_id }))
+    }
+
+    async fn adjust_stock(
+        &self,
+        request: Request<pb::AdjustStockRequest>,
+    ) -> Result<Response<pb::AdjustStockResponse>, Status> {
+        let command = read::adjust_stock(request.into_inner())?;
+        let (id, moved) = commands::adjust_stock(&self.log, &self.calendar, command).await?;
+        Ok(Response::new(pb::AdjustStockResponse {
+            adjustment_id: id.to_string(),
+            movements: show::movements(moved),
+        }))
+    }
+
+    async fn count_stock(
+        &self,
+        request: Request<pb::CountStockRequest>,
+    ) -> Result<Response<pb::CountStockResponse>, Status> {
+        let command = read::count_stock(request.into_inner())?;
+        let (id, moved) = commands::count_stock(&self.log, &self.calendar, command).await?;
+        Ok(Response::new(pb::CountStockResponse {
+            count_id: id.to_string(),
+            movements: show::movements(moved),
+        }))
+    }
+
+    async fn return_stock(
+        &self,
+        request: Request<pb::ReturnStockRequest>,
+    ) -> Result<Response<pb::ReturnStockResponse>, Status> {
+        let command = read::return_stock(request.into_inner())?;
+        let moved = commands::return_stock(&self.log, &self.calendar, command).await?;
+        Ok(Response::new(pb::ReturnStockResponse { movements: show::movements(moved) }))
+    }
+
+    async fn list_movements(
+        &self,
+        request: Request<pb::ListMovementsRequest>,
+    ) -> Result<Response<pb::ListMovementsResponse>, Status> {
+        let (which, page) = read::movements(request.into_inner())?;
+        let mut db = self.db().await?;
+        let (found, of_sku) = match &which {
+            Movements::OfSku { sku, document, below } => {
+                let list =
+                    store::movements::list_of_sku(&mut db, sku, *document, *below, page.limit());
+                (list.await, true)
+            }
+            Movements::OfDocument { document, after } => {
+                let after = after.as_ref();
+                let list =
+                    store::movements::list_of_document(&mut db, *document, after, page.limit());
+                (list.await, false)
+            }
+        };
+        let mut found = found.map_err(InventoryError::from)?;
+        let next_page_token = page.cut(&mut found, |one| show::place_of_movement(one, of_sku));
+        let movements = show::movements(found);
+        Ok(Response::new(pb::ListMovementsResponse { movements, next_page_token }))
+    }
+
+    async fn verify_stock(
+        &self,
+        request: Request<pb::VerifyStockRequest>,
+    ) -> Result<Response<pb::VerifyStockResponse>, Status> {
+        let mut fields = Fields::default();
+        let skus = read::skus(&mut fields, request.into_inner().skus, 0);
+        fields.done()?;
+
+        let verified = queries::verify(&self.log, skus).await?;
+        Ok(Response::new(show::verified(verified)))
     }
 
     async fn reserve_stock(
@@ -205,15 +319,48 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         }))
     }
 
+    async fn confirm_reservation(
+        &self,
+        request: Request<pb::ConfirmReservationRequest>,
+    ) -> Result<Response<pb::ConfirmReservationResponse>, Status> {
+        let asked = read::confirm(&request.into_inner())?;
+        let promise = commands::confirm_reservation(&self.log, asked).await?;
+        let reservation = Some(show::reservation(promise));
+        Ok(Response::new(pb::ConfirmReservationResponse { reservation }))
+    }
+
+    async fn extend_reservation(
+        &self,
+        request: Request<pb::ExtendReservationRequest>,
+    ) -> Result<Response<pb::ExtendReservationResponse>, Status> {
+        let (asked, ttl) = read::extend(&request.into_inner())?;
+        let promise = commands::extend_reservation(&self.log, asked, ttl).await?;
+        let reservation = Some(show::reservation(promise));
+        Ok(Response::new(pb::ExtendReservationResponse { reservation }))
+    }
+
+    async fn commit_reservation(
+        &self,
+        request: Request<pb::CommitReservationRequest>,
+    ) -> Result<Response<pb::CommitReservationResponse>, Status> {
+        let command = read::commit_reservation(request.into_inner())?;
+        let committed = commands::commit_reservation(&self.log, &self.calendar, command).await?;
+        let (promise, left) = committed;
+        Ok(Response::new(pb::CommitReservationResponse {
+            reservation: Some(show::reservation(promise)),
+            movements: show::movements(left),
+        }))
+    }
+
     async fn release_reservation(
         &self,
         request: Request<pb::ReleaseReservationRequest>,
     ) -> Result<Response<pb::ReleaseReservationResponse>, Status> {
-        let mut fields = Fields::default();
-        let id: Option<OrderId> = fields.id("order_id", &request.into_inner().order_id);
-        let Some(id) = id else { return Err(fields.refuse()) };
-
-        commands::release_reservation(&self.log, id, &Cause::of_call()).await?;
+        let (asked, goods) = read::release(request.into_inner())?;
+        match goods {
+            None => commands::release_reservation(&self.log, asked).await?,
+            Some(goods) => commands::release_lines(&self.log, asked, &goods).await?,
+        }
         Ok(Response::new(pb::ReleaseReservationResponse {}))
     }
 
@@ -225,8 +372,27 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         let id: Option<OrderId> = fields.id("order_id", &request.into_inner().order_id);
         let Some(id) = id else { return Err(fields.refuse()) };
 
-        let (reservation, lines) = self.reservation(id).await?;
-        let reservation = Some(show::reservation(&reservation, lines));
+        let reservation = Some(show::reservation(queries::reservation(&self.log, id).await?));
         Ok(Response::new(pb::GetReservationResponse { reservation }))
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<pb::ListReservationsRequest>,
+    ) -> Result<Response<pb::ListReservationsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let filters = format!("reservations {}", request.sku);
+        let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
+        let after: Option<OrderId> = page.token.key(&mut fields);
+        let sku = Some(request.sku).filter(|sku| !sku.is_empty());
+        let sku = sku.map(|sku| fields.sku("sku", sku));
+        fields.done()?;
+
+        let found =
+            queries::open_reservations(&self.log, sku.as_deref(), after, page.limit()).await?;
+        let mut reservations = found.into_iter().map(show::reservation).collect();
+        let next_page_token = page.fit(&mut reservations, |one| one.order_id.clone());
+        Ok(Response::new(pb::ListReservationsResponse { reservations, next_page_token }))
     }
 }

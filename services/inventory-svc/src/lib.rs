@@ -1,19 +1,25 @@
 //! inventory-svc keeps the catalogue, what is on hand of it, and what is promised to orders.
 //!
 //! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`commands`] run it in one
-//! transaction, [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`consumers`] hear what became of
-//! orders.
+//! transaction, [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`queries`] read what is more than
+//! one statement, and [`consumers`] hear what became of orders.
 //!
-//! **Invariant:** reserved = what held and confirmed reservations have not shipped yet; on hand = the sum of all movements; 0 ≤ reserved ≤ on
-//! hand.
+//! **Invariant:** reserved = what held and confirmed reservations have neither shipped nor released; on hand = the sum of all movements, and
+//! its value the sum of their costs; 0 ≤ reserved ≤ on hand; nothing on hand is worth nothing. `VerifyStock` proves it.
 //!
-//! **Invariant:** every command and consumer locks reservations first, by order id, and then items, by SKU; so none ever waits in a circle.
+//! **Invariant:** each shipment and each return moves goods once, whether a call or an event tells of it first.
+//!
+//! **Invariant:** what is told of costs sums up to the value of what is on hand: received − shipped + returned ± adjusted.
+//!
+//! **Invariant:** every command and consumer locks reservations first, by order id, then items, by SKU, and then products; so none ever
+//! waits in a circle.
 //!
 //! **Invariant:** `domain` holds no statement, no protobuf and no clock; every statement against schema `inventory` is in `store`.
 
 mod config;
 mod grpc;
 mod commands;
+mod queries;
 mod consumers;
 mod domain;
 mod store;
@@ -22,6 +28,8 @@ mod error;
 pub use commands::Sweeper;
 pub use config::Config;
 pub use error::InventoryError;
+
+use domain::Calendar;
 
 use std::time::Duration;
 
@@ -64,7 +72,8 @@ pub async fn serve(
     let client = config.client.client(&config.orders_url)?;
     let orders =
         Source { name: "orders", nats: nats.clone(), log: EventLogClient::new(client.clone()) };
-    let fates = consumers::OrderFates { log: log.clone() };
+    let calendar = Calendar::new(config.time_zone);
+    let fates = consumers::OrderFates { log: log.clone(), calendar };
     let consumer = Consumer::new(log.clone(), orders, fates.clone());
     let sweeper = Sweeper::new(log.clone(), client);
     let sweep_interval = Duration::from_millis(config.sweep_interval_ms);
@@ -72,7 +81,11 @@ pub async fn serve(
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
         .needs("nats", move || log::is_there(&nats))
-        .service(InventoryServiceServer::new(grpc::Inventory::new(log, config.reservation_ttl_s)))
+        .service(InventoryServiceServer::new(grpc::Inventory::new(
+            log,
+            calendar,
+            config.reservation_ttl_s,
+        )))
         .service(EventLogServer::new(event_log))
         .background(|shutdown| relay.run(shutdown))
         .background(|shutdown| consumer.run(shutdown))

@@ -7,7 +7,9 @@ pub(crate) mod book;
 pub(crate) mod items;
 pub(crate) mod movements;
 pub(crate) mod products;
+pub(crate) mod requests;
 pub(crate) mod reservations;
+pub(crate) mod verification;
 
 pub(crate) const SCHEMA: &str = "inventory";
 

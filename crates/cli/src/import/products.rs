@@ -34,7 +34,10 @@ impl Batch for Products {
     }
 
     async fn send(&self, items: Vec<Self::Item>) -> Result<(), Failure> {
-        let request = BatchCreateProductsRequest { requests: items };
+        let request = BatchCreateProductsRequest {
+            requests: items,
+            ..BatchCreateProductsRequest::default()
+        };
         let call = async || self.inventory.clone().batch_create_products(request.clone()).await;
         self.calls.patiently("inventory-svc", call).await.map(drop)
     }

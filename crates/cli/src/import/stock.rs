@@ -27,8 +27,12 @@ impl Batch for Stock {
         let sku = check.sku("sku");
         let quantity = check.whole("qty", 0, 100_000_000);
         let reorder_point = check.optional_whole("reorder_point", 0, i32::MAX);
-        let request_id = String::new();
-        (quantity > 0).then_some(ReceiveStockRequest { request_id, sku, quantity, reorder_point })
+        (quantity > 0).then_some(ReceiveStockRequest {
+            sku,
+            quantity,
+            reorder_point,
+            ..ReceiveStockRequest::default()
+        })
     }
 
     fn keys(&self, item: &Self::Item) -> Vec<(&'static str, String)> {

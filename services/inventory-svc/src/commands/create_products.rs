@@ -11,6 +11,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct CreateProducts {
+    pub(crate) request_key: Option<RequestKey>,
     pub(crate) cause: Cause,
     pub(crate) products: Vec<NewProduct>,
 }
@@ -46,7 +47,7 @@ pub(crate) async fn create_product(
     found.ok_or_else(|| InventoryError::ProductNotFound(product.sku))
 }
 
-/// Adds all, or none. Three statements however many.
+/// Adds all, or none. Five statements however many.
 #[tracing::instrument(name = "inventory.create_products", skip_all, fields(count = command.products.len()))]
 pub(crate) async fn create_products(
     log: &Log,
@@ -55,6 +56,11 @@ pub(crate) async fn create_products(
     let mut tx = log.begin().await?;
     let new = store::products::insert(&mut tx, &command.products).await?;
     let count = Created { new: new.len(), existing: command.products.len() - new.len() };
+    let request_key = command.request_key.as_ref();
+    if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, new.len()).await? {
+        let new = earlier.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        return Ok(Created { new, existing: command.products.len().saturating_sub(new) });
+    }
     let new: HashMap<String, ()> = new.into_iter().map(|sku| (sku, ())).collect();
     let old: Vec<String> = command
         .products

@@ -1,15 +1,13 @@
-use std::collections::BTreeMap;
-
-use log::{Cause, Log, NewEvent, RequestKey};
-use proto::events::v1::StockChanged;
+use log::{Cause, Log, RequestKey};
+use money::Money;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     InventoryError,
-    commands::show,
-    domain::{Item, Level, LevelChange, Movement},
-    store::{self, movements::Reason},
+    commands::Told,
+    domain::{Calendar, Document, Item, Moves, Reason, Shelf},
+    store,
 };
 
 /// One delivery.
@@ -25,34 +23,39 @@ pub(crate) struct ReceiveStock {
 pub(crate) struct Receipt {
     pub(crate) sku: String,
     pub(crate) qty: i32,
+    /// What all of them cost; unless it is known, what those on hand do.
+    pub(crate) cost: Option<Money>,
     pub(crate) reorder_point: Option<i32>,
 }
 
-/// Adds a delivery of one SKU to what is on hand, and gives its item afterwards.
+/// Adds a delivery of one SKU to what is on hand, and gives its item afterwards and the delivery.
 #[tracing::instrument(name = "inventory.receive_stock", skip_all, fields(sku))]
 pub(crate) async fn receive_stock(
     log: &Log,
+    calendar: &Calendar,
     sku: String,
     command: ReceiveStock,
-) -> Result<Item, InventoryError> {
+) -> Result<(Item, String), InventoryError> {
     let mut tx = log.begin().await?;
-    receive(log, &mut tx, command).await.map_err(|refusal| match refusal {
+    let received = receive(log, &mut tx, calendar, command).await;
+    let (_, delivery) = received.map_err(|refusal| match refusal {
         InventoryError::UnknownSkus { .. } => InventoryError::ProductNotFound(sku.clone()),
         refusal => refusal,
     })?;
-    let item = store::items::find(&mut tx, &sku).await?;
+    let item = store::items::find_all(&mut tx, std::slice::from_ref(&sku)).await?.pop();
     log.commit(tx).await?;
-    item.ok_or(InventoryError::ProductNotFound(sku))
+    Ok((item.ok_or(InventoryError::ProductNotFound(sku))?, delivery))
 }
 
-/// Adds a delivery to what is on hand, all of it or nothing; false when the same request was received before.
+/// Adds a delivery to what is on hand, all of it or nothing, and gives its key; false when the same request was received before.
 #[tracing::instrument(name = "inventory.receive_delivery", skip_all, fields(count = command.receipts.len()))]
 pub(crate) async fn receive_delivery(
     log: &Log,
+    calendar: &Calendar,
     command: ReceiveStock,
-) -> Result<bool, InventoryError> {
+) -> Result<(bool, String), InventoryError> {
     let mut tx = log.begin().await?;
-    let received = receive(log, &mut tx, command).await?;
+    let received = receive(log, &mut tx, calendar, command).await?;
     log.commit(tx).await?;
     Ok(received)
 }
@@ -61,45 +64,40 @@ pub(crate) async fn receive_delivery(
 async fn receive(
     log: &Log,
     tx: &mut PgConnection,
+    calendar: &Calendar,
     command: ReceiveStock,
-) -> Result<bool, InventoryError> {
+) -> Result<(bool, String), InventoryError> {
     let delivery = Uuid::now_v7();
     let request_key = command.request_key.as_ref();
-    if log::answered(tx, store::SCHEMA, request_key, delivery).await?.is_some() {
-        return Ok(false);
+    if let Some(earlier) = log::answered(tx, store::SCHEMA, request_key, delivery).await? {
+        return Ok((false, earlier));
     }
     let skus: Vec<String> = command.receipts.iter().map(|receipt| receipt.sku.clone()).collect();
-    let mut levels = store::items::lock(tx, &skus).await?;
-    let changes = add(&mut levels, &command.receipts)?;
-    store::items::update(tx, &levels.iter().collect::<Vec<_>>()).await?;
-    let movement =
-        |receipt: Receipt| Movement { sku: receipt.sku, qty: receipt.qty, ref_id: delivery };
-    let movements: Vec<Movement> = command.receipts.into_iter().map(movement).collect();
-    store::movements::insert(tx, Reason::Receipt, &movements).await?;
-    let data =
-        StockChanged { order_id: String::new(), shipment_id: String::new(), levels: show(changes) };
-    let event = NewEvent::new("stock.received", delivery, 1, &data, &command.cause);
-    log.append(tx, &[event]).await?;
-    Ok(true)
+    let mut shelf = Shelf::new(store::items::lock(tx, &skus).await?);
+    let moves = add(&mut shelf, delivery, &command.receipts)?;
+    store::items::save(tx, &shelf).await?;
+    if let Some(at) = shelf.seen_at() {
+        let told = Told { calendar, at, cause: &command.cause };
+        log.append(tx, &told.received(delivery, moves, &mut shelf)).await?;
+    }
+    Ok((true, delivery.to_string()))
 }
 
-fn add(levels: &mut [Level], receipts: &[Receipt]) -> Result<Vec<LevelChange>, InventoryError> {
-    let mut levels: BTreeMap<String, &mut Level> =
-        levels.iter_mut().map(|level| (level.sku.clone(), level)).collect();
-    let unknown = receipts.iter().enumerate().filter(|(_, one)| !levels.contains_key(&one.sku));
-    let skus: Vec<_> = unknown.map(|(index, one)| (index, one.sku.clone())).collect();
+fn add(shelf: &mut Shelf, delivery: Uuid, receipts: &[Receipt]) -> Result<Moves, InventoryError> {
+    let skus = shelf.missing(receipts.iter().map(|receipt| &receipt.sku).enumerate());
     if !skus.is_empty() {
         return Err(InventoryError::UnknownSkus { list: "requests", skus });
     }
-    let mut changes = Vec::with_capacity(receipts.len());
-    for receipt in receipts {
-        let Some(level) = levels.get_mut(&receipt.sku) else { continue };
-        level.qty_on_hand = level
-            .qty_on_hand
-            .checked_add(receipt.qty)
-            .ok_or_else(|| InventoryError::TooMany(receipt.sku.clone()))?;
-        level.reorder_point = receipt.reorder_point.unwrap_or(level.reorder_point);
-        changes.push(level.changed_by(receipt.qty));
+    let levels = receipts.iter().filter_map(|receipt| shelf.level(&receipt.sku));
+    let archived = levels.filter(|level| level.archived).map(|level| level.sku.clone());
+    let archived: Vec<String> = archived.collect();
+    if !archived.is_empty() {
+        return Err(InventoryError::ProductArchived(archived));
     }
-    Ok(changes)
+    let document = Document { reason: Reason::Receipt, id: delivery, order_id: None };
+    let mut moves = Moves::default();
+    for Receipt { sku, qty, cost, reorder_point } in receipts {
+        moves.add(shelf.receive(sku, *qty, *cost, *reorder_point, document)?)?;
+    }
+    Ok(moves)
 }

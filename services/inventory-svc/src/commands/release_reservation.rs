@@ -1,27 +1,54 @@
 use std::collections::BTreeSet;
 
-use ids::OrderId;
-use log::{Cause, Log};
+use log::Log;
 
-use crate::{InventoryError, commands::stock_event, domain::ReservationState, store};
+use crate::{
+    InventoryError,
+    commands::{Asked, promised},
+    domain::{Goods, ReservationState},
+    store,
+};
 
 /// Frees what an order has reserved and not shipped, and refuses it any later reservation, also where nothing was reserved. Locks the
 /// reservation, then its items by SKU.
-#[tracing::instrument(name = "inventory.release_reservation", skip_all, fields(order.id = %order_id))]
-pub(crate) async fn release_reservation(
-    log: &Log,
-    order_id: OrderId,
-    cause: &Cause,
-) -> Result<(), InventoryError> {
+#[tracing::instrument(name = "inventory.release_reservation", skip_all, fields(order.id = %asked.order_id))]
+pub(crate) async fn release_reservation(log: &Log, asked: Asked) -> Result<(), InventoryError> {
+    let Asked { request_key, cause, order_id } = asked;
     let mut tx = log.begin().await?;
-    store::reservations::insert(&mut tx, &[order_id.0], ReservationState::Released, 0).await?;
-    let orders = BTreeSet::from([order_id]);
-    let mut book = store::book::lock(&mut tx, &orders, &orders).await?;
-    if let Some(news) = book.release(order_id)? {
-        let event = stock_event("stock.released", order_id, None, news, cause);
-        log.append(&mut tx, &[event]).await?;
+    let key = request_key.as_ref();
+    if log::answered(&mut tx, store::SCHEMA, key, order_id).await?.is_none() {
+        store::reservations::insert(&mut tx, &[order_id.0], ReservationState::Released, 0).await?;
+        let orders = BTreeSet::from([order_id]);
+        let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
+        let news = book.release(order_id)?;
+        store::book::save(&mut tx, &book).await?;
+        if let Some(news) = news {
+            let events = promised("stock.released", order_id, news, &mut book, &cause);
+            log.append(&mut tx, &events).await?;
+        }
     }
-    store::book::save(&mut tx, &book).await?;
+    log.commit(tx).await?;
+    Ok(())
+}
+
+/// Frees a part of it.
+#[tracing::instrument(name = "inventory.release_lines", skip_all, fields(order.id = %asked.order_id))]
+pub(crate) async fn release_lines(
+    log: &Log,
+    asked: Asked,
+    goods: &Goods,
+) -> Result<(), InventoryError> {
+    let Asked { request_key, cause, order_id } = asked;
+    let mut tx = log.begin().await?;
+    let key = request_key.as_ref();
+    if log::answered(&mut tx, store::SCHEMA, key, order_id).await?.is_none() {
+        let orders = BTreeSet::from([order_id]);
+        let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
+        let news = book.release_lines(order_id, goods)?;
+        store::book::save(&mut tx, &book).await?;
+        let events = promised("stock.released", order_id, news, &mut book, &cause);
+        log.append(&mut tx, &events).await?;
+    }
     log.commit(tx).await?;
     Ok(())
 }

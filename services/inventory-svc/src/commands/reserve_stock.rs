@@ -5,12 +5,13 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ids::OrderId;
-use log::{Cause, Log, NewEvent};
+use log::{Cause, Claim, Log, NewEvent, RequestKey};
 use money::Money;
+use sqlx::PgConnection;
 
 use crate::{
     InventoryError,
-    commands::stock_event,
+    commands::promised,
     domain::{Book, Wanted},
     store,
 };
@@ -26,6 +27,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(20);
 /// What an order wants.
 #[derive(Debug, Clone)]
 pub(crate) struct Reserve {
+    pub(crate) request_key: Option<RequestKey>,
     pub(crate) cause: Cause,
     pub(crate) order_id: OrderId,
     /// By SKU; quantities on several lines are added up.
@@ -49,7 +51,7 @@ pub(crate) struct Good {
 }
 
 /// Reserves for orders in the order of their arrival, each all or nothing. Five statements however many orders and lines, three more when some
-/// are repeated or refused; locks reservations by order, then items by SKU.
+/// are repeated or refused, three more when some have a request id; locks reservations by order, then items by SKU.
 #[tracing::instrument(name = "inventory.reserve_stock", skip_all, fields(count = requests.len()))]
 pub(crate) async fn reserve_all(
     log: Log,
@@ -75,15 +77,37 @@ async fn try_reserve(log: &Log, ttl_s: u32, requests: &[Reserve]) -> sqlx::Resul
     let skus: BTreeSet<&str> = wanted.map(String::as_str).collect();
 
     let mut tx = log.begin().await?;
+    let claims = claim(&mut tx, requests).await?;
     let mut book = store::book::lock_for_reserving(&mut tx, &orders, &skus, ttl_s).await?;
     let mut events = Vec::new();
     let ttl = TimeDelta::seconds(ttl_s.into());
-    let verdicts =
-        requests.iter().map(|request| reserve(&mut book, request, ttl, &mut events)).collect();
+    let (mut verdicts, mut forgotten) = (Vec::with_capacity(requests.len()), Vec::new());
+    for (request, claim) in requests.iter().zip(claims) {
+        let verdict = match (&request.request_key, &claim) {
+            (Some(key), Some(Claim::Other)) => Err(InventoryError::RequestIdUsed(key.id)),
+            _ => reserve(&mut book, request, ttl, &mut events),
+        };
+        if let (Err(_), Some(Claim::New), Some(key)) = (&verdict, claim, &request.request_key) {
+            forgotten.push(key.id);
+        }
+        verdicts.push(verdict);
+    }
+    store::requests::forget(&mut tx, &forgotten).await?;
     store::book::save(&mut tx, &book).await?;
     log.append(&mut tx, &events).await?;
     log.commit(tx).await?;
     Ok(verdicts)
+}
+
+/// What is known of each request that has an id.
+async fn claim(tx: &mut PgConnection, requests: &[Reserve]) -> sqlx::Result<Vec<Option<Claim>>> {
+    let key = |request: &'_ Reserve| request.request_key.clone();
+    let keys: Vec<RequestKey> = requests.iter().filter_map(key).collect();
+    let orders = requests.iter().filter(|request| request.request_key.is_some());
+    let keys: Vec<_> = keys.iter().zip(orders.map(|one| one.order_id.to_string())).collect();
+    let mut claims = log::claim_all(tx, store::SCHEMA, &keys).await?.into_iter();
+    let claim = |request: &Reserve| request.request_key.as_ref().and_then(|_| claims.next());
+    Ok(requests.iter().map(claim).collect())
 }
 
 fn reserve(
@@ -92,12 +116,12 @@ fn reserve(
     ttl: TimeDelta,
     events: &mut Vec<NewEvent>,
 ) -> Verdict {
-    let Reserve { cause, order_id, wanted } = request;
+    let Reserve { cause, order_id, wanted, .. } = request;
     if let Some(news) = book.reserve(*order_id, wanted, ttl)? {
-        events.push(stock_event("stock.reserved", *order_id, None, news, cause));
+        events.extend(promised("stock.reserved", *order_id, news, book, cause));
     }
     let good = |sku: &String| {
-        let level = book.level(sku)?;
+        let level = book.shelf.level(sku)?;
         Some(Good { sku: sku.clone(), name: level.name.clone(), price: level.price })
     };
     Ok(Reserved {

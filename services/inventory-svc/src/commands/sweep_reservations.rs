@@ -7,7 +7,7 @@ use tonic::{Code, Request, Status};
 
 use crate::{
     InventoryError,
-    commands::stock_event,
+    commands::promised,
     domain::{Book, GRACE},
     store,
 };
@@ -107,7 +107,7 @@ impl Sweeper {
         let orders: BTreeSet<OrderId> = fates.iter().map(|(id, _)| *id).collect();
         let cause = Cause::of_call();
         let mut tx = self.log.begin().await?;
-        let mut book = store::book::lock(&mut tx, &orders, &orders).await?;
+        let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
         let (mut events, mut settled) = (Vec::new(), 0);
         for (id, fate) in fates {
             if book.has_run_out(*id) {
@@ -128,7 +128,7 @@ fn settle(
     id: OrderId,
     fate: Fate,
     cause: &Cause,
-) -> Result<Option<NewEvent>, InventoryError> {
+) -> Result<Vec<NewEvent>, InventoryError> {
     let news = match fate {
         Fate::Placed => {
             book.confirm(id)?;
@@ -137,5 +137,5 @@ fn settle(
         Fate::Draft => book.lapse(id)?,
         Fate::Over => book.release(id)?,
     };
-    Ok(news.map(|news| stock_event("stock.released", id, None, news, cause)))
+    Ok(news.map_or_else(Vec::new, |news| promised("stock.released", id, news, book, cause)))
 }

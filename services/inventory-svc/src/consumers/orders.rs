@@ -1,29 +1,62 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ids::{OrderId, ShipmentId};
-use log::{Apply, ApplyError, Cause, Event, Log};
-use proto::events::v1::OrderShipped;
+use ids::{OrderId, ReturnId, ShipmentId};
+use log::{Apply, ApplyError, Cause, Event, Log, NewEvent};
+use proto::events::v1::{OrderReturned, OrderShipped};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{InventoryError, commands::stock_event, domain::ReservationState, store};
+use crate::{
+    InventoryError,
+    commands::{Told, promised, returned, shipped},
+    domain::{Book, Calendar, Goods, ReservationState, TakenBack},
+    store,
+};
 
-/// What becomes of orders: placed ones confirm their reservation, shipped ones take goods off the shelf, others give them back.
+/// What becomes of orders: placed ones confirm their reservation, shipped ones take goods off the shelf, others give them back, and some
+/// goods come back.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderFates {
     pub(crate) log: Log,
+    pub(crate) calendar: Calendar,
 }
 
 #[derive(Debug)]
 enum Fate {
     Placed,
-    Shipped { shipment_id: ShipmentId, goods: BTreeMap<String, i32> },
+    Shipped {
+        shipment_id: ShipmentId,
+        goods: Goods,
+    },
+    /// What was left open is given up.
+    PartOver,
+    Returned {
+        return_id: ReturnId,
+        goods: BTreeMap<String, TakenBack>,
+    },
     Over,
 }
 
+impl Fate {
+    /// The shipment or return that moves goods.
+    fn document(&self) -> Option<Uuid> {
+        match self {
+            Self::Shipped { shipment_id, .. } => Some(shipment_id.0),
+            Self::Returned { return_id, .. } => Some(return_id.0),
+            Self::Placed | Self::PartOver | Self::Over => None,
+        }
+    }
+}
+
 impl Apply for OrderFates {
-    const TYPES: &'static [&'static str] =
-        &["order.placed", "order.shipped", "order.cancelled", "order.deleted"];
+    const TYPES: &'static [&'static str] = &[
+        "order.placed",
+        "order.shipped",
+        "order.part_cancelled",
+        "order.returned",
+        "order.cancelled",
+        "order.deleted",
+    ];
 
     /// Two statements when all were placed, eleven whatever happened. Locks as every command does.
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
@@ -38,29 +71,12 @@ impl Apply for OrderFates {
             store::reservations::insert(tx, &over, ReservationState::Released, 0).await?;
         }
         let moving = chosen(|fate| !matches!(fate, Fate::Placed));
-        let mut book = store::book::lock(tx, &chosen(|_| true), &moving).await?;
-        let mut left = self.known_shipments(tx, &fates).await?;
-
+        let documents: Vec<Uuid> = fates.iter().filter_map(|(_, fate)| fate.document()).collect();
+        let mut book = store::book::lock(tx, &chosen(|_| true), &moving, &documents).await?;
         let mut news = Vec::new();
         for (event, (id, fate)) in events.iter().zip(&fates) {
             let cause = Cause::of_event(event);
-            match fate {
-                Fate::Placed => book.confirm(*id).map_err(refused)?,
-                Fate::Shipped { shipment_id, goods } => {
-                    if left.insert(*shipment_id) {
-                        let shipped = book.ship(*id, *shipment_id, goods).map_err(refused)?;
-                        let shipment = Some(*shipment_id);
-                        news.push(stock_event("stock.shipped", *id, shipment, shipped, &cause));
-                    }
-                }
-                Fate::Over => match book.release(*id) {
-                    Ok(None) | Err(InventoryError::ReservationShipped(_)) => (),
-                    Ok(Some(freed)) => {
-                        news.push(stock_event("stock.released", *id, None, freed, &cause));
-                    }
-                    Err(refusal) => return Err(refused(refusal)),
-                },
-            }
+            news.extend(self.meet(&mut book, *id, fate, &cause).map_err(refused)?);
         }
         store::book::save(tx, &book).await?;
         self.log.append(tx, &news).await?;
@@ -69,22 +85,37 @@ impl Apply for OrderFates {
 }
 
 impl OrderFates {
-    async fn known_shipments(
+    fn meet(
         &self,
-        tx: &mut PgConnection,
-        fates: &[(OrderId, Fate)],
-    ) -> sqlx::Result<BTreeSet<ShipmentId>> {
-        let shipments: Vec<Uuid> = fates
-            .iter()
-            .filter_map(|(_, fate)| match fate {
-                Fate::Shipped { shipment_id, .. } => Some(shipment_id.0),
-                Fate::Placed | Fate::Over => None,
-            })
-            .collect();
-        if shipments.is_empty() {
-            return Ok(BTreeSet::new());
+        book: &mut Book,
+        id: OrderId,
+        fate: &Fate,
+        cause: &Cause,
+    ) -> Result<Vec<NewEvent>, InventoryError> {
+        let told = book.shelf.seen_at().map(|at| Told { calendar: &self.calendar, at, cause });
+        match (fate, told) {
+            (Fate::Placed, _) => {
+                book.confirm(id)?;
+            }
+            (Fate::Shipped { shipment_id, goods }, told) => {
+                let news = book.ship(id, *shipment_id, Some(goods))?;
+                if let Some((news, told)) = news.zip(told) {
+                    return Ok(shipped(id, *shipment_id, news, book, told));
+                }
+            }
+            (Fate::Returned { return_id, goods }, told) => {
+                let news = book.take_back(id, *return_id, goods)?;
+                if let Some((news, told)) = news.zip(told) {
+                    return Ok(returned(id, *return_id, news, book, told));
+                }
+            }
+            (Fate::PartOver | Fate::Over, _) => match book.release(id) {
+                Ok(None) | Err(InventoryError::ReservationShipped(_)) => (),
+                Ok(Some(freed)) => return Ok(promised("stock.released", id, freed, book, cause)),
+                Err(refusal) => return Err(refusal),
+            },
         }
-        Ok(store::movements::known_shipments(tx, &shipments).await?.into_iter().collect())
+        Ok(Vec::new())
     }
 }
 
@@ -94,12 +125,21 @@ fn read(event: &Event) -> Result<(OrderId, Fate), ApplyError> {
         "order.placed" => Fate::Placed,
         "order.shipped" => {
             let data: OrderShipped = event.data()?;
-            let mut goods: BTreeMap<String, i32> = BTreeMap::new();
+            let mut goods = Goods::new();
             for line in data.lines {
                 let qty = goods.entry(line.sku).or_default();
                 *qty = qty.saturating_add(line.quantity);
             }
             Fate::Shipped { shipment_id: data.shipment_id.parse().map_err(refused)?, goods }
+        }
+        "order.part_cancelled" => Fate::PartOver,
+        "order.returned" => {
+            let data: OrderReturned = event.data()?;
+            let mut goods: BTreeMap<String, TakenBack> = BTreeMap::new();
+            for line in data.lines {
+                goods.entry(line.sku).or_default().add(line.quantity, line.restock);
+            }
+            Fate::Returned { return_id: data.return_id.parse().map_err(refused)?, goods }
         }
         _ => Fate::Over,
     };

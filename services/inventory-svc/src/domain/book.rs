@@ -1,4 +1,4 @@
-//! Reservations and stock while one transaction holds their rows: what may be promised, shipped and given back.
+//! Reservations and stock while one transaction holds their rows: what may be promised, shipped, given back and taken back.
 //!
 //! Commands decide here, one order after the other, and the store then writes what has changed, all at once. A refusal of
 //! [`Book::reserve`] leaves the book as it was; after any other refusal the transaction is given up.
@@ -6,11 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ids::{OrderId, ShipmentId};
+use ids::{OrderId, ReturnId, ShipmentId};
+use money::Money;
+use uuid::Uuid;
 
 use crate::{
     InventoryError,
-    domain::{Level, LevelChange, Movement, Reservation, ReservationState, ReservedLine, Short},
+    domain::{
+        Document, Level, Move, Movement, Moves, Reason, Reservation, ReservationState,
+        ReservedLine, Shelf, Short, Turn, shelf::portion,
+    },
     error::Shortage,
 };
 
@@ -24,12 +29,31 @@ pub(crate) struct Wanted {
     pub(crate) line: usize,
 }
 
+/// How much of each SKU.
+pub(crate) type Goods = BTreeMap<String, i32>;
+
+/// How much of a SKU comes back, and how much of that cannot be sold again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TakenBack {
+    pub(crate) qty: i32,
+    pub(crate) scrapped: i32,
+}
+
+impl TakenBack {
+    pub(crate) fn add(&mut self, qty: i32, restock: bool) {
+        self.qty = self.qty.saturating_add(qty);
+        if !restock {
+            self.scrapped = self.scrapped.saturating_add(qty);
+        }
+    }
+}
+
 /// What is to be told of one order's stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct News {
     /// The reservation's version after it.
     pub(crate) version: i32,
-    pub(crate) levels: Vec<LevelChange>,
+    pub(crate) moves: Moves,
 }
 
 /// What a transaction has locked, and what it has changed of it.
@@ -37,15 +61,22 @@ pub(crate) struct News {
 pub(crate) struct Book {
     reservations: BTreeMap<OrderId, Reservation>,
     lines: BTreeMap<OrderId, BTreeMap<String, ReservedLine>>,
-    levels: BTreeMap<String, Level>,
+    pub(crate) shelf: Shelf,
+    /// What shipments and returns have moved already.
+    documents: BTreeMap<Uuid, Moved>,
     /// Reservations that this transaction has added and that hold nothing yet.
     fresh: BTreeSet<OrderId>,
     changed: BTreeSet<OrderId>,
     added: BTreeSet<OrderId>,
-    shipped: BTreeSet<OrderId>,
+    changed_lines: BTreeSet<OrderId>,
     emptied: BTreeSet<OrderId>,
-    changed_skus: BTreeSet<String>,
-    movements: Vec<Movement>,
+}
+
+/// What a document has moved, and for whom, as far as that is known.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Moved {
+    order_id: Option<OrderId>,
+    goods: BTreeMap<(Reason, String), i32>,
 }
 
 impl Book {
@@ -58,11 +89,19 @@ impl Book {
         let mut book =
             Self { fresh: fresh.iter().map(|one| one.order_id).collect(), ..Self::default() };
         book.reservations = fresh.into_iter().chain(known).map(|one| (one.order_id, one)).collect();
-        book.levels = levels.into_iter().map(|level| (level.sku.clone(), level)).collect();
+        book.shelf = Shelf::new(levels);
         for line in lines {
             book.lines.entry(line.order_id).or_default().insert(line.sku.clone(), line);
         }
         book
+    }
+
+    /// What documents have moved before, so that none does so twice.
+    pub(crate) fn knowing(mut self, movements: Vec<Movement>) -> Self {
+        for Movement { ref_id, order_id, reason, sku, qty, .. } in movements {
+            self.note(ref_id, order_id, reason, sku, qty);
+        }
+        self
     }
 
     /// Promises all of what an order wants, or nothing. No news when the same was promised before.
@@ -72,97 +111,154 @@ impl Book {
         wanted: &BTreeMap<String, Wanted>,
         ttl: TimeDelta,
     ) -> Result<Option<News>, InventoryError> {
-        let fresh = self.fresh.contains(&order_id);
-        let reservation = self.reservation(order_id)?;
-        match reservation.state {
-            ReservationState::Released => {
-                return Err(InventoryError::ReservationReleased(order_id));
-            }
-            ReservationState::Held if fresh => (),
-            ReservationState::Lapsed => (),
-            ReservationState::Held | ReservationState::Confirmed | ReservationState::Shipped => {
-                return self.repeat(order_id, wanted, ttl).map(|()| None);
-            }
+        let fresh = self.fresh.contains(&order_id)
+            && self.reservation(order_id)?.state == ReservationState::Held;
+        if !fresh && !self.turn(order_id, Move::Reserve)? {
+            return self.repeat(order_id, wanted, ttl).map(|()| None);
         }
         self.check_stock(wanted)?;
-        let mut levels = Vec::with_capacity(wanted.len());
+        let mut moves = Moves::default();
         for (sku, Wanted { qty, .. }) in wanted {
-            levels.push(self.shift(sku, 0, *qty)?);
+            moves.levels.push(self.shelf.promise(sku, *qty)?);
         }
         let line = |(sku, wanted): (&String, &Wanted)| {
-            let sku = sku.clone();
-            (sku.clone(), ReservedLine { order_id, sku, qty: wanted.qty, shipped_qty: 0 })
+            (sku.clone(), ReservedLine::new(order_id, sku.clone(), wanted.qty))
         };
         self.lines.insert(order_id, wanted.iter().map(line).collect());
         self.added.insert(order_id);
         if self.fresh.remove(&order_id) {
             // It stands in the table as held already.
-            return Ok(Some(News { version: self.reservation(order_id)?.version, levels }));
+            return Ok(Some(News { version: self.reservation(order_id)?.version, moves }));
         }
         let reservation = self.change(order_id)?;
         reservation.state = ReservationState::Held;
         reservation.expires_at = reservation.seen_at + ttl;
         reservation.version += 1;
-        Ok(Some(News { version: reservation.version, levels }))
+        Ok(Some(News { version: reservation.version, moves }))
     }
 
-    /// The order is placed.
-    pub(crate) fn confirm(&mut self, order_id: OrderId) -> Result<(), InventoryError> {
-        match self.reservation(order_id)?.state {
-            ReservationState::Held => {
-                self.change(order_id)?.state = ReservationState::Confirmed;
-                Ok(())
-            }
-            ReservationState::Confirmed | ReservationState::Shipped => Ok(()),
-            ReservationState::Released | ReservationState::Lapsed => {
-                Err(InventoryError::ReservationReleased(order_id))
-            }
+    /// The order is placed. False when that was known.
+    pub(crate) fn confirm(&mut self, order_id: OrderId) -> Result<bool, InventoryError> {
+        let news = self.turn(order_id, Move::Confirm)?;
+        if news {
+            self.change(order_id)?.state = ReservationState::Confirmed;
         }
+        Ok(news)
     }
 
-    /// Takes a shipment's goods off reservation, promise and shelf.
+    /// Holds it at least so long from now on. False when it is held longer already.
+    pub(crate) fn extend(
+        &mut self,
+        order_id: OrderId,
+        ttl: TimeDelta,
+    ) -> Result<bool, InventoryError> {
+        self.turn(order_id, Move::Extend)?;
+        let Reservation { seen_at, expires_at, .. } = *self.reservation(order_id)?;
+        let news = seen_at + ttl > expires_at;
+        if news {
+            self.change(order_id)?.expires_at = seen_at + ttl;
+        }
+        Ok(news)
+    }
+
+    /// One more event tells of the reservation: gives its version.
+    pub(crate) fn tell(&mut self, order_id: OrderId) -> Result<i32, InventoryError> {
+        let reservation = self.change(order_id)?;
+        reservation.version += 1;
+        Ok(reservation.version)
+    }
+
+    /// Takes a shipment's goods, or all that is open, off reservation, promise and shelf. No news when that shipment has left before.
     pub(crate) fn ship(
         &mut self,
         order_id: OrderId,
         shipment_id: ShipmentId,
-        goods: &BTreeMap<String, i32>,
-    ) -> Result<News, InventoryError> {
-        match self.reservation(order_id)?.state {
-            ReservationState::Held | ReservationState::Confirmed | ReservationState::Shipped => (),
-            ReservationState::Released | ReservationState::Lapsed => {
-                return Err(InventoryError::ReservationReleased(order_id));
-            }
+        goods: Option<&Goods>,
+    ) -> Result<Option<News>, InventoryError> {
+        let said = goods.map(|goods| {
+            let goods = goods.iter().map(|(sku, qty)| ((Reason::Shipment, sku.clone()), -qty));
+            Moved { order_id: Some(order_id), goods: goods.collect() }
+        });
+        match self.documents.get(&shipment_id.0) {
+            Some(left) if left.is(order_id, Reason::Shipment, said.as_ref()) => return Ok(None),
+            Some(_) => return Err(InventoryError::ShipmentDiffers(shipment_id)),
+            None => (),
         }
-        let mut levels = Vec::with_capacity(goods.len());
-        for (sku, &qty) in goods {
-            let line = self.lines.entry(order_id).or_default().get_mut(sku);
-            let open = line.as_ref().map_or(0, |line| line.qty - line.shipped_qty);
+        let goods = match (self.turn(order_id, Move::Ship), goods) {
+            // Goods that are named are too many by then, and named in the refusal.
+            (Err(InventoryError::ReservationShipped(_)), Some(goods)) => goods.clone(),
+            (Err(refusal), _) => return Err(refusal),
+            (Ok(_), Some(goods)) => goods.clone(),
+            (Ok(_), None) => self.open(order_id),
+        };
+        if goods.is_empty() {
+            return Ok(None);
+        }
+        let order = Some(order_id);
+        let document = Document { reason: Reason::Shipment, id: shipment_id.0, order_id: order };
+        let mut moves = Moves::default();
+        for (sku, qty) in goods {
+            let line = self.lines.entry(order_id).or_default().get_mut(&sku);
+            let open = line.as_ref().map_or(0, |line| line.open());
             let line = line.filter(|_| (1..=open).contains(&qty)).ok_or_else(|| {
                 InventoryError::OverShipment { order_id, sku: sku.clone(), qty, open }
             })?;
             line.shipped_qty += qty;
-            levels.push(self.shift(sku, -qty, -qty)?);
-            let sku = sku.clone();
-            self.movements.push(Movement { sku, qty: -qty, ref_id: shipment_id.0 });
+            let (level, cost) = self.shelf.take(&sku, qty, qty, document)?;
+            let sum = line.shipped_cost.checked_add(cost);
+            line.shipped_cost = sum.map_err(|_| InventoryError::ValueOutOfRange(sku.clone()))?;
+            moves.add((level, cost))?;
+            self.note(shipment_id.0, order, Reason::Shipment, sku, -qty);
         }
-        self.shipped.insert(order_id);
-        let done = self.lines_of(order_id).all(|line| line.qty == line.shipped_qty);
-        let reservation = self.change(order_id)?;
-        if done {
-            reservation.state = ReservationState::Shipped;
-        }
-        reservation.version += 1;
-        Ok(News { version: reservation.version, levels })
+        self.changed_lines.insert(order_id);
+        // Nobody ships for an order that is not placed.
+        self.change(order_id)?.state = ReservationState::Confirmed;
+        self.close(order_id)?;
+        Ok(Some(News { version: self.tell(order_id)?, moves }))
     }
 
     /// Frees for ever what has not been shipped. No news when nothing was promised any more.
     pub(crate) fn release(&mut self, order_id: OrderId) -> Result<Option<News>, InventoryError> {
-        match self.reservation(order_id)?.state {
-            ReservationState::Released => return Ok(None),
-            ReservationState::Shipped => return Err(InventoryError::ReservationShipped(order_id)),
-            ReservationState::Held | ReservationState::Confirmed | ReservationState::Lapsed => (),
+        match self.turn(order_id, Move::Release) {
+            Ok(true) => self.give_back(order_id, ReservationState::Released),
+            Ok(false) => Ok(None),
+            // What had been left open was released: the same again.
+            Err(InventoryError::ReservationShipped(_))
+                if self.lines_of(order_id).any(|line| line.released_qty > 0) =>
+            {
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
         }
-        self.give_back(order_id, ReservationState::Released)
+    }
+
+    /// Frees a part of what has not been shipped.
+    pub(crate) fn release_lines(
+        &mut self,
+        order_id: OrderId,
+        goods: &Goods,
+    ) -> Result<News, InventoryError> {
+        match self.turn(order_id, Move::ReleaseLines) {
+            // What is named is too much by then, and named in the refusal.
+            Ok(_) | Err(InventoryError::ReservationShipped(_)) => (),
+            Err(refusal) => return Err(refusal),
+        }
+        let mut moves = Moves::default();
+        for (sku, &qty) in goods {
+            let line = self.lines.entry(order_id).or_default().get_mut(sku);
+            let open = line.as_ref().map_or(0, |line| line.open());
+            let line = line.filter(|_| qty <= open).ok_or_else(|| InventoryError::OverRelease {
+                order_id,
+                sku: sku.clone(),
+                qty,
+                open,
+            })?;
+            line.released_qty += qty;
+            moves.levels.push(self.shelf.promise(sku, -qty)?);
+        }
+        self.changed_lines.insert(order_id);
+        self.close(order_id)?;
+        Ok(News { version: self.tell(order_id)?, moves })
     }
 
     /// Frees what is held for a draft whose time has run out.
@@ -176,6 +272,47 @@ impl Book {
         Ok(news)
     }
 
+    /// Takes goods back that an order was shipped, for what they had cost, and scraps those that cannot be sold again. Gives the news of what
+    /// came and what was scrapped; none when that return has come before.
+    pub(crate) fn take_back(
+        &mut self,
+        order_id: OrderId,
+        return_id: ReturnId,
+        goods: &BTreeMap<String, TakenBack>,
+    ) -> Result<Option<(News, Moves)>, InventoryError> {
+        self.reservation(order_id)?;
+        let order = Some(order_id);
+        let came = goods.iter().map(|(sku, back)| ((Reason::Return, sku.clone()), back.qty));
+        let gone = goods.iter().filter(|(_, back)| back.scrapped > 0);
+        let gone = gone.map(|(sku, back)| ((Reason::Scrapped, sku.clone()), -back.scrapped));
+        let said = Moved { order_id: order, goods: came.chain(gone).collect() };
+        match self.documents.get(&return_id.0) {
+            Some(back) if *back == said => return Ok(None),
+            Some(_) => return Err(InventoryError::ReturnDiffers(return_id)),
+            None => (),
+        }
+        let (mut came, mut gone) = (Moves::default(), Moves::default());
+        for (sku, back) in goods {
+            let line = self.lines.entry(order_id).or_default().get_mut(sku);
+            let out = line.as_ref().map_or(0, |line| line.shipped_qty - line.returned_qty);
+            let line = line.filter(|_| (1..=out).contains(&back.qty)).ok_or_else(|| {
+                InventoryError::OverReturn { order_id, sku: sku.clone(), qty: back.qty, out }
+            })?;
+            let cost = cost_of_return(line, back.qty)?;
+            let document = Document { reason: Reason::Return, id: return_id.0, order_id: order };
+            came.add(self.shelf.put(sku, back.qty, Some(cost), document)?)?;
+        }
+        // Only once all is here: the event of what came tells its levels.
+        for (sku, back) in goods.iter().filter(|(_, back)| back.scrapped > 0) {
+            let document = Document { reason: Reason::Scrapped, id: return_id.0, order_id: order };
+            gone.add(self.shelf.take(sku, back.scrapped, 0, document)?)?;
+        }
+        self.documents.insert(return_id.0, said);
+        self.changed_lines.insert(order_id);
+        let news = News { version: self.tell(order_id)?, moves: came };
+        Ok(Some((news, gone)))
+    }
+
     pub(crate) fn has_run_out(&self, order_id: OrderId) -> bool {
         self.reservations.get(&order_id).is_some_and(Reservation::has_run_out)
     }
@@ -185,8 +322,23 @@ impl Book {
         Ok(self.reservation(order_id)?.expires_at)
     }
 
-    pub(crate) fn level(&self, sku: &str) -> Option<&Level> {
-        self.levels.get(sku)
+    /// A reservation and its lines, by SKU.
+    pub(crate) fn state_of(
+        &self,
+        order_id: OrderId,
+    ) -> Result<(Reservation, Vec<ReservedLine>), InventoryError> {
+        Ok((self.reservation(order_id)?.clone(), self.lines_of(order_id).cloned().collect()))
+    }
+
+    /// Whether a move is to be made (or has been before), or else why not.
+    fn turn(&self, order_id: OrderId, what: Move) -> Result<bool, InventoryError> {
+        match self.reservation(order_id)?.state.turn(what) {
+            Turn::Made => Ok(true),
+            Turn::Again => Ok(false),
+            Turn::Released => Err(InventoryError::ReservationReleased(order_id)),
+            Turn::Shipped => Err(InventoryError::ReservationShipped(order_id)),
+            Turn::NotHeld => Err(InventoryError::ReservationNotHeld(order_id)),
+        }
     }
 
     /// Answers as before; what is held and about to run out gets its full time again.
@@ -210,17 +362,25 @@ impl Book {
     }
 
     fn check_stock(&self, wanted: &BTreeMap<String, Wanted>) -> Result<(), InventoryError> {
-        let unknown = wanted.iter().filter(|(sku, _)| !self.levels.contains_key(*sku));
-        let skus: Vec<_> = unknown.map(|(sku, wanted)| (wanted.line, sku.clone())).collect();
+        let places = wanted.iter().map(|(sku, wanted)| (wanted.line, sku));
+        let skus = self.shelf.missing(places);
         if !skus.is_empty() {
             return Err(InventoryError::UnknownSkus { list: "lines", skus });
         }
-        let short: Vec<Short> = wanted
-            .iter()
-            .filter_map(|(sku, wanted)| {
-                let available = self.levels.get(sku).map_or(0, Level::available);
-                let short = Short { sku: sku.clone(), requested: wanted.qty, available };
-                (short.requested > short.available).then_some(short)
+        let levels = || wanted.iter().filter_map(|(sku, one)| Some((self.shelf.level(sku)?, one)));
+        let archived: Vec<String> = levels()
+            .filter(|(level, _)| level.archived)
+            .map(|(level, _)| level.sku.clone())
+            .collect();
+        if !archived.is_empty() {
+            return Err(InventoryError::ProductArchived(archived));
+        }
+        let short: Vec<Short> = levels()
+            .filter(|(level, wanted)| wanted.qty > level.available())
+            .map(|(level, wanted)| Short {
+                sku: level.sku.clone(),
+                requested: wanted.qty,
+                available: level.available(),
             })
             .collect();
         if short.is_empty() { Ok(()) } else { Err(InventoryError::Short(Shortage(short))) }
@@ -231,36 +391,52 @@ impl Book {
         order_id: OrderId,
         state: ReservationState,
     ) -> Result<Option<News>, InventoryError> {
-        let open: Vec<(String, i32)> = self
-            .lines_of(order_id)
-            .map(|line| (line.sku.clone(), line.qty - line.shipped_qty))
-            .filter(|(_, open)| *open > 0)
-            .collect();
-        let mut levels = Vec::with_capacity(open.len());
-        for (sku, qty) in &open {
-            levels.push(self.shift(sku, 0, -qty)?);
-        }
-        let reservation = self.change(order_id)?;
-        reservation.state = state;
-        if levels.is_empty() {
+        let open = self.open(order_id);
+        self.change(order_id)?.state = state;
+        if open.is_empty() {
             return Ok(None);
         }
-        reservation.version += 1;
-        Ok(Some(News { version: reservation.version, levels }))
+        let mut moves = Moves::default();
+        for (sku, qty) in &open {
+            moves.levels.push(self.shelf.promise(sku, -qty)?);
+        }
+        for line in self.lines.entry(order_id).or_default().values_mut() {
+            line.released_qty += line.open();
+        }
+        self.changed_lines.insert(order_id);
+        self.close(order_id)?;
+        Ok(Some(News { version: self.tell(order_id)?, moves }))
     }
 
-    fn shift(
+    /// With nothing left open, what has left decides.
+    fn close(&mut self, order_id: OrderId) -> Result<(), InventoryError> {
+        if self.lines_of(order_id).any(|line| line.open() > 0) {
+            return Ok(());
+        }
+        if self.lines_of(order_id).any(|line| line.shipped_qty > 0) {
+            self.change(order_id)?.state = ReservationState::Shipped;
+        } else if self.reservation(order_id)?.state != ReservationState::Lapsed {
+            self.change(order_id)?.state = ReservationState::Released;
+        }
+        Ok(())
+    }
+
+    fn open(&self, order_id: OrderId) -> Goods {
+        let open = self.lines_of(order_id).filter(|line| line.open() > 0);
+        open.map(|line| (line.sku.clone(), line.open())).collect()
+    }
+
+    fn note(
         &mut self,
-        sku: &str,
-        on_hand: i32,
-        reserved: i32,
-    ) -> Result<LevelChange, InventoryError> {
-        let level = self.levels.get_mut(sku);
-        let level = level.ok_or_else(|| InventoryError::ProductNotFound(sku.to_owned()))?;
-        level.qty_on_hand += on_hand;
-        level.reserved_qty += reserved;
-        self.changed_skus.insert(sku.to_owned());
-        Ok(level.changed_by(reserved.abs()))
+        document: Uuid,
+        order_id: Option<OrderId>,
+        reason: Reason,
+        sku: String,
+        qty: i32,
+    ) {
+        let moved = self.documents.entry(document).or_default();
+        moved.order_id = order_id;
+        moved.goods.insert((reason, sku), qty);
     }
 
     fn reservation(&self, order_id: OrderId) -> Result<&Reservation, InventoryError> {
@@ -276,6 +452,29 @@ impl Book {
     fn lines_of(&self, order_id: OrderId) -> impl Iterator<Item = &ReservedLine> {
         self.lines.get(&order_id).into_iter().flat_map(BTreeMap::values)
     }
+}
+
+impl Moved {
+    /// Whether it is a document for this order and this reason, and of these goods, if any are said. Older ones do not know their order.
+    fn is(&self, order_id: OrderId, reason: Reason, said: Option<&Self>) -> bool {
+        self.order_id.is_none_or(|of| of == order_id)
+            && self.goods.keys().all(|(why, _)| *why == reason)
+            && said.is_none_or(|said| said.goods == self.goods)
+    }
+}
+
+/// What those that come back had cost when they left: all that came back so far, less what was counted of it before, so that the last one
+/// brings all that is left.
+fn cost_of_return(line: &mut ReservedLine, qty: i32) -> Result<Money, InventoryError> {
+    line.returned_qty += qty;
+    let back = portion(line.shipped_cost, line.returned_qty, line.shipped_qty)
+        // More may have left since, for less each.
+        .map(|back| back.max(line.returned_cost));
+    let cost = back.and_then(|back| back.checked_sub(line.returned_cost));
+    let cost = cost.map_err(|_| InventoryError::ValueOutOfRange(line.sku.clone()))?;
+    let back = line.returned_cost.checked_add(cost);
+    line.returned_cost = back.map_err(|_| InventoryError::ValueOutOfRange(line.sku.clone()))?;
+    Ok(cost)
 }
 
 /// What the store writes.
@@ -298,16 +497,9 @@ impl Book {
         self.added.iter().flat_map(|id| self.lines_of(*id)).collect()
     }
 
-    pub(crate) fn shipped_lines(&self) -> Vec<&ReservedLine> {
-        self.shipped.iter().flat_map(|id| self.lines_of(*id)).collect()
-    }
-
-    pub(crate) fn changed_levels(&self) -> Vec<&Level> {
-        self.changed_skus.iter().filter_map(|sku| self.levels.get(sku)).collect()
-    }
-
-    pub(crate) fn movements(&self) -> &[Movement] {
-        &self.movements
+    /// Lines that are not as they were, or as they were added.
+    pub(crate) fn changed_lines(&self) -> Vec<&ReservedLine> {
+        self.changed_lines.iter().flat_map(|id| self.lines_of(*id)).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What several orders have reserved, locked and written together. However many orders: four statements to lock, eight to write at most.
+//! What several orders have reserved, locked and written together. However many orders: five statements to lock, seven to write at most.
 
 use std::collections::BTreeSet;
 
@@ -30,11 +30,13 @@ pub(crate) async fn lock_for_reserving(
     Ok(Book::new(fresh, headers, lines, levels))
 }
 
-/// Locks orders' reservations and, for those that are to be shipped or given back, what they hold.
+/// Locks orders' reservations and, for those whose goods are to be shipped, given back or taken back, what they hold. What these shipments
+/// and returns have moved is read once the locks are held: whoever moves the same holds them before.
 pub(crate) async fn lock(
     tx: &mut PgConnection,
     orders: &BTreeSet<OrderId>,
     moving: &BTreeSet<OrderId>,
+    documents: &[Uuid],
 ) -> sqlx::Result<Book> {
     let ids: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
     let headers = reservations::lock(tx, &ids).await?;
@@ -46,16 +48,19 @@ pub(crate) async fn lock(
         let skus: Vec<String> = skus.into_iter().cloned().collect();
         levels = items::lock(tx, &skus).await?;
     }
-    Ok(Book::new(Vec::new(), headers, lines, levels))
+    let mut known = Vec::new();
+    if !documents.is_empty() {
+        known = movements::of_documents(tx, documents).await?;
+    }
+    Ok(Book::new(Vec::new(), headers, lines, levels).knowing(known))
 }
 
 /// Writes what has changed.
 pub(crate) async fn save(tx: &mut PgConnection, book: &Book) -> sqlx::Result<()> {
-    items::update(tx, &book.changed_levels()).await?;
+    items::save(tx, &book.shelf).await?;
     reservations::delete_lines(tx, book.emptied_reservations()).await?;
     reservations::insert_lines(tx, &book.added_lines()).await?;
-    reservations::update_shipped(tx, &book.shipped_lines()).await?;
-    movements::insert(tx, movements::Reason::Shipment, book.movements()).await?;
+    reservations::update_lines(tx, &book.changed_lines()).await?;
     reservations::update(tx, &book.changed_reservations()).await?;
     reservations::delete(tx, book.unused_reservations()).await
 }

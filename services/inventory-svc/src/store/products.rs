@@ -35,7 +35,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, new: &[NewProduct]) -> sqlx::R
 pub(crate) async fn find_all(db: &mut PgConnection, skus: &[String]) -> sqlx::Result<Vec<Product>> {
     sqlx::query_as!(
         Product,
-        r#"select sku, name, description, price as "price: _", created_at, version
+        r#"select sku, name, description, price as "price: _", created_at, updated_at, archived_at, version
            from inventory.products where sku = any($1) order by sku"#,
         skus,
     )
@@ -43,17 +43,56 @@ pub(crate) async fn find_all(db: &mut PgConnection, skus: &[String]) -> sqlx::Re
     .await
 }
 
-/// By SKU, behind a key.
+/// Locks one, so that its SKU can still be referred to.
+pub(crate) async fn lock(tx: &mut PgConnection, sku: &str) -> sqlx::Result<Option<Product>> {
+    sqlx::query_as!(
+        Product,
+        r#"select sku, name, description, price as "price: _", created_at, updated_at, archived_at, version
+           from inventory.products where sku = $1 for no key update"#,
+        sku,
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+/// Writes a product whose row is locked as its next version, archived or not, and gives it as it is then.
+pub(crate) async fn update(
+    tx: &mut PgConnection,
+    product: &Product,
+    archived: bool,
+) -> sqlx::Result<Product> {
+    sqlx::query_as!(
+        Product,
+        r#"update inventory.products
+           set name = $2, description = $3, price = $4, version = version + 1, updated_at = now(),
+               archived_at = case when $5 then coalesce(archived_at, now()) end
+           where sku = $1 and version = $6
+           returning sku, name, description, price as "price: _", created_at, updated_at, archived_at, version"#,
+        product.sku,
+        product.name,
+        product.description,
+        product.price as Money,
+        archived,
+        product.version,
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// By SKU, behind a key; archived ones only when asked for.
 pub(crate) async fn list(
     db: &mut PgConnection,
+    show_archived: bool,
     after: Option<&str>,
     limit: i64,
 ) -> sqlx::Result<Vec<Product>> {
     sqlx::query_as!(
         Product,
-        r#"select sku, name, description, price as "price: _", created_at, version
-           from inventory.products where $1::text is null or sku > $1 order by sku limit $2"#,
+        r#"select sku, name, description, price as "price: _", created_at, updated_at, archived_at, version
+           from inventory.products
+           where ($1::text is null or sku > $1) and (archived_at is null or $2) order by sku limit $3"#,
         after,
+        show_archived,
         limit,
     )
     .fetch_all(db)
@@ -64,6 +103,7 @@ pub(crate) async fn list(
 pub(crate) async fn list_by_name(
     db: &mut PgConnection,
     prefix: &str,
+    show_archived: bool,
     after: Option<&(String, String)>,
     limit: i64,
 ) -> sqlx::Result<Vec<Product>> {
@@ -73,13 +113,14 @@ pub(crate) async fn list_by_name(
     let beyond = format!("{prefix}{}", "\u{10FFFF}".repeat(NAME_MAX));
     sqlx::query_as!(
         Product,
-        r#"select sku, name, description, price as "price: _", created_at, version
+        r#"select sku, name, description, price as "price: _", created_at, updated_at, archived_at, version
            from inventory.products
-           where name ~>=~ $1 and name ~<=~ $2 and (name ~>~ $1 or sku > $3)
-           order by name using ~<~, sku limit $4"#,
+           where name ~>=~ $1 and name ~<=~ $2 and (name ~>~ $1 or sku > $3) and (archived_at is null or $4)
+           order by name using ~<~, sku limit $5"#,
         after_name,
         beyond,
         after_sku,
+        show_archived,
         limit,
     )
     .fetch_all(db)

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use ids::OrderId;
+use money::Money;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -104,7 +105,8 @@ pub(crate) async fn lines(
 ) -> sqlx::Result<Vec<ReservedLine>> {
     sqlx::query_as!(
         ReservedLine,
-        r#"select order_id as "order_id: _", sku, qty, shipped_qty
+        r#"select order_id as "order_id: _", sku, qty, shipped_qty, released_qty, shipped_cost as "shipped_cost: _",
+                  returned_qty, returned_cost as "returned_cost: _"
            from inventory.reservation_items where order_id = any($1) order by order_id, sku"#,
         orders,
     )
@@ -148,8 +150,8 @@ pub(crate) async fn delete_lines(
     Ok(())
 }
 
-/// Writes how much of each line has left.
-pub(crate) async fn update_shipped(
+/// Writes what has become of each line.
+pub(crate) async fn update_lines(
     tx: &mut PgConnection,
     lines: &[&ReservedLine],
 ) -> sqlx::Result<()> {
@@ -159,18 +161,69 @@ pub(crate) async fn update_shipped(
     let orders: Vec<Uuid> = lines.iter().map(|line| line.order_id.0).collect();
     let skus: Vec<String> = lines.iter().map(|line| line.sku.clone()).collect();
     let shipped: Vec<i32> = lines.iter().map(|line| line.shipped_qty).collect();
+    let released: Vec<i32> = lines.iter().map(|line| line.released_qty).collect();
+    let shipped_costs: Vec<Money> = lines.iter().map(|line| line.shipped_cost).collect();
+    let returned: Vec<i32> = lines.iter().map(|line| line.returned_qty).collect();
+    let returned_costs: Vec<Money> = lines.iter().map(|line| line.returned_cost).collect();
     let updated = sqlx::query!(
-        "update inventory.reservation_items i set shipped_qty = new.shipped
-         from unnest($1::uuid[], $2::text[], $3::int[]) as new (order_id, sku, shipped)
+        "update inventory.reservation_items i
+         set shipped_qty = new.shipped, released_qty = new.released, shipped_cost = new.shipped_cost,
+             returned_qty = new.returned, returned_cost = new.returned_cost
+         from unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::numeric[], $6::int[], $7::numeric[])
+           as new (order_id, sku, shipped, released, shipped_cost, returned, returned_cost)
          where i.order_id = new.order_id and i.sku = new.sku",
         &orders,
         &skus,
         &shipped,
+        &released,
+        &shipped_costs as &[Money],
+        &returned,
+        &returned_costs as &[Money],
     )
     .execute(tx)
     .await?
     .rows_affected();
     all_written(updated, lines.len())
+}
+
+/// Open ones by order, behind a key.
+pub(crate) async fn list_open(
+    db: &mut PgConnection,
+    after: Option<OrderId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Reservation>> {
+    sqlx::query_as!(
+        Reservation,
+        r#"select order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!"
+           from inventory.reservations
+           where state in ('held', 'confirmed') and ($1::uuid is null or order_id > $1)
+           order by order_id limit $2"#,
+        after as _,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Those that still hold some of a SKU, by order, behind a key.
+pub(crate) async fn list_of_sku(
+    db: &mut PgConnection,
+    sku: &str,
+    after: Option<OrderId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Reservation>> {
+    sqlx::query_as!(
+        Reservation,
+        r#"select order_id as "order_id: _", r.state as "state: _", r.expires_at, r.version, now() as "seen_at!"
+           from inventory.reservation_items i join inventory.reservations r using (order_id)
+           where i.sku = $1 and i.shipped_qty + i.released_qty < i.qty and ($2::uuid is null or order_id > $2)
+           order by order_id limit $3"#,
+        sku,
+        after as _,
+        limit,
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Held ones that ran out longer ago than the grace, the oldest first.

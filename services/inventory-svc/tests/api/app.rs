@@ -12,6 +12,7 @@ use proto::{
     log::v1::event_log_client::EventLogClient,
 };
 use rpc::Shutdown;
+use rust_decimal::Decimal;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -115,12 +116,14 @@ impl App {
             quantity: *quantity,
         };
         let lines = lines.iter().map(line).collect();
-        let request = pb::ReserveStockRequest { order_id: order_id.to_owned(), lines };
+        let request =
+            pb::ReserveStockRequest { order_id: order_id.to_owned(), lines, ..Default::default() };
         Ok(self.client.clone().reserve_stock(request).await?.into_inner())
     }
 
     pub(crate) async fn release(&self, order_id: &str) -> Result<(), Status> {
-        let request = pb::ReleaseReservationRequest { order_id: order_id.to_owned() };
+        let request =
+            pb::ReleaseReservationRequest { order_id: order_id.to_owned(), ..Default::default() };
         self.client.clone().release_reservation(request).await.map(|_| ())
     }
 
@@ -175,21 +178,39 @@ impl App {
         .unwrap()
     }
 
-    /// Panics unless reserved is the sum of what is open, and on hand the sum of all movements.
+    /// Panics unless reserved is the sum of what is open, on hand the sum of all movements, and its value the sum of their costs.
     pub(crate) async fn check_books(&self) {
         let off: Vec<String> = sqlx::query_scalar(
-            "select i.sku from inventory.inventory_items i
+            "select i.sku from inventory.inventory_items i,
+               lateral (select coalesce(sum(qty), 0) as qty, coalesce(sum(cost), 0) as cost, count(*) as count
+                        from inventory.stock_movements m where m.sku = i.sku) m
              where i.reserved_qty <> (
-                 select coalesce(sum(l.qty - l.shipped_qty), 0) from inventory.reservation_items l
+                 select coalesce(sum(l.qty - l.shipped_qty - l.released_qty), 0) from inventory.reservation_items l
                  join inventory.reservations r using (order_id)
                  where l.sku = i.sku and r.state in ('held', 'confirmed'))
-               or i.qty_on_hand <> (
-                 select coalesce(sum(m.qty), 0) from inventory.stock_movements m where m.sku = i.sku)",
+               or (i.qty_on_hand, i.value, i.movement_count) <> (m.qty, m.cost, m.count)",
         )
         .fetch_all(&self.db)
         .await
         .unwrap();
         assert!(off.is_empty(), "the books do not balance for {off:?}");
+        let verified = self.client.clone().verify_stock(pb::VerifyStockRequest::default()).await;
+        assert_eq!(verified.unwrap().into_inner().difference_count, 0);
+    }
+
+    /// Panics unless what was told of costs is what all stock is worth: what account 1001 will say.
+    pub(crate) async fn check_account(&self) {
+        let (told, worth): (Option<Decimal>, Option<Decimal>) = sqlx::query_as(
+            "select (select sum(case when event_type in ('stock.received', 'stock.returned')
+                                       or event_type = 'stock.adjusted' and (payload->'data'->>'gain')::boolean is true
+                                     then 1 else -1 end * (payload->'data'->'cost'->>'amount')::numeric)
+                     from inventory.events_log where payload->'data' ? 'cost'),
+                    (select sum(value) from inventory.inventory_items)",
+        )
+        .fetch_one(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(told.unwrap_or_default(), worth.unwrap_or_default());
     }
 }
 

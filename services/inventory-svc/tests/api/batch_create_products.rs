@@ -6,7 +6,7 @@ use testkit::refusal;
 use crate::app::{App, product};
 
 async fn create_all(app: &App, requests: Vec<CreateProductRequest>) -> Result<(i32, i32), Status> {
-    let request = BatchCreateProductsRequest { requests };
+    let request = BatchCreateProductsRequest { requests, ..Default::default() };
     let answer = app.client.clone().batch_create_products(request).await?.into_inner();
     Ok((answer.created_count, answer.existing_count))
 }

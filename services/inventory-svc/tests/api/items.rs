@@ -47,9 +47,9 @@ async fn low_items_are_those_at_or_below_their_reorder_point() {
 
     let (first, page_token) = list(ListItemsRequest { page_size: 1, ..low.clone() }).await.unwrap();
     assert_eq!(first, ["B"]);
-    let next = ListItemsRequest { page_size: 1, page_token: page_token.clone(), low: true };
+    let next = ListItemsRequest { page_size: 1, page_token: page_token.clone(), ..low.clone() };
     assert_eq!(list(next).await.unwrap(), (vec!["D".to_owned()], String::new()));
-    let other = ListItemsRequest { page_size: 1, page_token, low: false };
+    let other = ListItemsRequest { page_size: 1, page_token, ..Default::default() };
     refusal(list(other).await).names(&["page_token"]);
     refusal(list(ListItemsRequest { page_size: -1, ..low }).await).names(&["page_size"]);
 }

@@ -34,7 +34,7 @@ async fn create(app: &App, products: &[(&str, &str)]) {
     let requests = products.iter().map(|(sku, name)| product(sku, name, "1")).collect();
     app.client
         .clone()
-        .batch_create_products(BatchCreateProductsRequest { requests })
+        .batch_create_products(BatchCreateProductsRequest { requests, ..Default::default() })
         .await
         .unwrap();
 }

@@ -84,11 +84,13 @@ async fn every_bad_field_is_named() {
         sku: String::new(),
         quantity: 0,
         reorder_point: Some(-1),
+        unit_cost: "-1".to_owned(),
     };
     refusal(receive(&app, request).await).names(&[
         "request_id",
         "sku",
         "quantity",
+        "unit_cost",
         "reorder_point",
     ]);
     refusal(app.receive("A", 100_000_001).await).names(&["quantity"]);

@@ -78,7 +78,8 @@ async fn a_shortage_of_many_skus_arrives() {
     let app = App::start().await;
     let skus: Vec<String> = (0..500).map(|n| format!("{n:03}-{}", "x".repeat(60))).collect();
     let requests = skus.iter().map(|sku| crate::app::product(sku, "long", "1")).collect();
-    let products = proto::inventory::v1::BatchCreateProductsRequest { requests };
+    let products =
+        proto::inventory::v1::BatchCreateProductsRequest { requests, ..Default::default() };
     app.client.clone().batch_create_products(products).await.unwrap();
     let lines: Vec<(&str, i32)> = skus.iter().map(|sku| (sku.as_str(), 1_000_000)).collect();
     let refused = refusal(app.reserve(&new_order(), &lines).await);
@@ -158,7 +159,7 @@ async fn every_bad_field_is_named() {
     let app = App::start().await;
     let line = |sku: &str, quantity| ReserveStockLine { sku: sku.to_owned(), quantity };
     let lines = vec![line("A", i32::MAX), line("A", i32::MAX), line("a b", 1), line("B", 0)];
-    let request = ReserveStockRequest { order_id: "7".to_owned(), lines };
+    let request = ReserveStockRequest { order_id: "7".to_owned(), lines, ..Default::default() };
     refusal(app.client.clone().reserve_stock(request).await).names(&[
         "order_id",
         "lines[0].quantity",
@@ -166,8 +167,12 @@ async fn every_bad_field_is_named() {
         "lines[2].sku",
         "lines[3].quantity",
     ]);
-    let request = ReserveStockRequest { order_id: new_order(), lines: Vec::new() };
+    let request = ReserveStockRequest { order_id: new_order(), ..Default::default() };
     refusal(app.client.clone().reserve_stock(request).await).names(&["lines"]);
-    let request = ReserveStockRequest { order_id: new_order(), lines: vec![line("A", 1); 501] };
+    let request = ReserveStockRequest {
+        order_id: new_order(),
+        lines: vec![line("A", 1); 501],
+        ..Default::default()
+    };
     refusal(app.client.clone().reserve_stock(request).await).names(&["lines"]);
 }
