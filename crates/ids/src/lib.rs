@@ -48,8 +48,16 @@ id! {
     PaymentId,
     /// A credit note, owned by billing-svc.
     CreditNoteId,
+    /// Credit that paid invoices, owned by billing-svc.
+    CreditAllocationId,
+    /// Credit that was paid back, owned by billing-svc.
+    RefundId,
     /// Somebody who works here, owned by hr-svc.
     EmployeeId,
+    /// The wages of a group for a month, owned by hr-svc.
+    PayrollRunId,
+    /// What one person gets by a run, owned by hr-svc.
+    PayslipId,
     /// A journal of the books, owned by ledger-svc.
     JournalId,
 }

@@ -1,11 +1,19 @@
-//! Invoices, payments and the rules that they obey. Pure: values in, values out.
+//! Invoices, payments, credit, and the rules that they obey. Pure: values in, values out.
 
+mod calendar;
+mod credit;
+mod credit_note;
+mod movement;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
-use chrono_tz::Tz;
-use ids::{CreditNoteId, CustomerId, InvoiceId, OrderId, PaymentId};
+pub use calendar::Calendar;
+pub(crate) use credit::{Credit, Draw, Refund, Source, available, draw};
+pub(crate) use credit_note::{CreditNote, Part, Reduction};
+pub(crate) use movement::{CreditMovement, MovementKind, ReceivableMovement};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use ids::{CustomerId, InvoiceId, OrderId, PaymentId};
 use money::Money;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -18,12 +26,23 @@ pub(crate) struct Invoice {
     pub(crate) amount: Money,
     /// The part of `amount` that is tax.
     pub(crate) tax_amount: Money,
-    /// What payments have paid of it, also when it was taken back afterwards.
+    /// What payments and credit have paid of it, also what a credit note gave back afterwards.
     pub(crate) paid_amount: Money,
+    /// Not owed any more without having been paid: voided, or taken back by credit notes.
+    pub(crate) credited_amount: Money,
+    /// What was given up.
+    pub(crate) written_off_amount: Money,
+    /// What credit notes took back in all: of what was owed, and of what had been paid.
+    pub(crate) noted_amount: Money,
+    pub(crate) noted_tax_amount: Money,
+    /// What was given up or came back of what had been written off: nobody owes it, and nobody gets it back.
+    pub(crate) absorbed_amount: Money,
     pub(crate) status: InvoiceStatus,
     pub(crate) issued_at: DateTime<Utc>,
     pub(crate) due_date: NaiveDate,
     pub(crate) paid_at: Option<DateTime<Utc>>,
+    /// Why it was voided or written off by hand.
+    pub(crate) close_reason: String,
     /// Moves with each event of the invoice: a part payment is an event of the payment only.
     pub(crate) version: i32,
 }
@@ -35,24 +54,35 @@ pub(crate) enum InvoiceStatus {
     Paid,
     Overdue,
     Voided,
+    WrittenOff,
 }
 
 /// What can happen to an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Move {
+    /// Nothing is owed any more.
     PayRest,
     FallOverdue,
+    /// All of it is taken back.
     TakeBack,
+    WriteOff,
+    /// What had paid it is taken back.
+    Reopen,
 }
 
 /// The whole state machine: what is not here does not happen.
-const MOVES: [(InvoiceStatus, Move, InvoiceStatus); 6] = [
+const MOVES: [(InvoiceStatus, Move, InvoiceStatus); 11] = [
     (InvoiceStatus::Issued, Move::PayRest, InvoiceStatus::Paid),
     (InvoiceStatus::Overdue, Move::PayRest, InvoiceStatus::Paid),
     (InvoiceStatus::Issued, Move::FallOverdue, InvoiceStatus::Overdue),
     (InvoiceStatus::Issued, Move::TakeBack, InvoiceStatus::Voided),
     (InvoiceStatus::Overdue, Move::TakeBack, InvoiceStatus::Voided),
     (InvoiceStatus::Paid, Move::TakeBack, InvoiceStatus::Voided),
+    (InvoiceStatus::Issued, Move::WriteOff, InvoiceStatus::WrittenOff),
+    (InvoiceStatus::Overdue, Move::WriteOff, InvoiceStatus::WrittenOff),
+    (InvoiceStatus::Paid, Move::Reopen, InvoiceStatus::Issued),
+    (InvoiceStatus::Voided, Move::Reopen, InvoiceStatus::Issued),
+    (InvoiceStatus::WrittenOff, Move::Reopen, InvoiceStatus::Issued),
 ];
 
 /// Money received.
@@ -62,43 +92,28 @@ pub(crate) struct Payment {
     pub(crate) customer_id: CustomerId,
     pub(crate) external_reference: String,
     pub(crate) amount: Money,
-    /// The part that paid no invoice.
+    /// The part that is the customer's credit. Below 0 when it was reversed after some of it had been refunded.
     pub(crate) unallocated: Money,
     /// The invoice that the payer named, whether or not it could take the money.
     pub(crate) named_invoice_id: Option<InvoiceId>,
     pub(crate) received_at: DateTime<Utc>,
+    pub(crate) reversed_at: Option<DateTime<Utc>>,
+    pub(crate) reversal_reason: String,
+    pub(crate) version: i32,
 }
 
-/// The part of a payment that went to one invoice.
+/// The part of a payment, or of a customer's credit, that went to one invoice.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Allocation {
     pub(crate) invoice_id: InvoiceId,
     pub(crate) amount: Money,
 }
 
-/// Takes an invoice back for which money had come.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CreditNote {
-    pub(crate) id: CreditNoteId,
-    pub(crate) number: String,
-    pub(crate) invoice_id: InvoiceId,
-    pub(crate) customer_id: CustomerId,
-    pub(crate) amount: Money,
-    pub(crate) tax_amount: Money,
-    /// What had been paid: the customer's credit now.
-    pub(crate) credited: Money,
-    pub(crate) issued_at: DateTime<Utc>,
-}
-
 impl Invoice {
     /// What is still owed.
     pub(crate) fn residual(&self) -> Money {
-        match self.status {
-            InvoiceStatus::Voided => Money::ZERO,
-            InvoiceStatus::Issued | InvoiceStatus::Overdue | InvoiceStatus::Paid => {
-                left(self.amount, self.paid_amount)
-            }
-        }
+        let paid = left(self.amount, self.paid_amount);
+        left(left(paid, self.credited_amount), self.written_off_amount)
     }
 
     /// The invoice after a move, one version later; none when the move is not possible.
@@ -117,40 +132,53 @@ impl Invoice {
         }
     }
 
-    /// The credit note that takes the invoice back: what was paid of it is credit now.
-    pub(crate) fn credit_note(
-        &self,
-        id: CreditNoteId,
-        number: String,
-        issued_at: DateTime<Utc>,
-    ) -> CreditNote {
-        CreditNote {
-            id,
-            number,
-            invoice_id: self.id,
-            customer_id: self.customer_id,
-            amount: self.amount,
-            tax_amount: self.tax_amount,
-            credited: self.paid_amount,
-            issued_at,
-        }
+    /// Whether nothing but issuing and falling overdue has happened to it, so that it can be taken back as if it had never been.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let moved = [self.paid_amount, self.noted_amount, self.written_off_amount];
+        moved.into_iter().all(Money::is_zero)
+    }
+
+    /// Taken back as a whole, without a credit note; none when it is closed.
+    pub(crate) fn voided(self, reason: String) -> Option<Self> {
+        let voided = self.after(Move::TakeBack)?;
+        Some(Self { credited_amount: voided.amount, close_reason: reason, ..voided })
+    }
+
+    /// With what is still owed given up; none when nothing is.
+    pub(crate) fn written_off(self, reason: String) -> Option<Self> {
+        let residual = self.residual();
+        let given_up = self.after(Move::WriteOff)?;
+        let written_off_amount = sum(given_up.written_off_amount, residual);
+        Some(Self { written_off_amount, close_reason: reason, ..given_up })
     }
 
     /// With more of it paid: at most what is owed. Paid in full, it is `paid`.
-    fn with_payment(mut self, amount: Money, received_at: DateTime<Utc>) -> Self {
-        self.paid_amount = left(self.amount, left(self.residual(), amount));
+    pub(crate) fn with_payment(mut self, amount: Money, received_at: DateTime<Utc>) -> Self {
+        self.paid_amount = sum(self.paid_amount, amount.min(self.residual()));
+        self.settled(received_at)
+    }
+
+    /// With less of it paid, when what paid it is taken back: it is open again.
+    pub(crate) fn without_payment(mut self, amount: Money) -> Self {
+        self.paid_amount = left(self.paid_amount, amount);
+        if self.residual().is_zero() {
+            return self;
+        }
+        match self.clone().after(Move::Reopen) {
+            Some(open) => Self { paid_at: None, close_reason: String::new(), ..open },
+            None => self,
+        }
+    }
+
+    /// `paid`, if nothing is owed on an open one any more.
+    fn settled(self, at: DateTime<Utc>) -> Self {
         if !self.residual().is_zero() {
             return self;
         }
-        self.paid_at = Some(received_at);
-        self.clone().after(Move::PayRest).unwrap_or(self)
-    }
-}
-
-impl CreditNote {
-    /// What had not been paid: no longer owed.
-    pub(crate) fn residual(&self) -> Money {
-        left(self.amount, self.credited)
+        match self.clone().after(Move::PayRest) {
+            Some(paid) => Self { paid_at: Some(at), ..paid },
+            None => self,
+        }
     }
 }
 
@@ -180,30 +208,9 @@ fn left(of: Money, taken: Money) -> Money {
     of.checked_sub(taken).unwrap_or(Money::ZERO)
 }
 
-/// The days of the business: where it is, and how long its customers have to pay.
-#[derive(Debug, Clone, Copy)]
-pub struct Calendar {
-    zone: Tz,
-    terms: Days,
-}
-
-impl Calendar {
-    #[must_use]
-    pub fn new(zone: Tz, terms_days: u16) -> Self {
-        Self { zone, terms: Days::new(terms_days.into()) }
-    }
-
-    /// The business day of a point in time.
-    #[must_use]
-    pub fn day_of(&self, time: DateTime<Utc>) -> NaiveDate {
-        time.with_timezone(&self.zone).date_naive()
-    }
-
-    /// The last day to pay what is issued on a day.
-    #[must_use]
-    pub fn due_date(&self, issue_date: NaiveDate) -> NaiveDate {
-        issue_date.checked_add_days(self.terms).unwrap_or(issue_date)
-    }
+/// The sum of two parts of an amount that is in range.
+fn sum(one: Money, other: Money) -> Money {
+    one.checked_add(other).unwrap_or(Money::MAX)
 }
 
 impl std::fmt::Display for InvoiceStatus {
@@ -213,6 +220,7 @@ impl std::fmt::Display for InvoiceStatus {
             Self::Paid => "paid",
             Self::Overdue => "overdue",
             Self::Voided => "voided",
+            Self::WrittenOff => "written_off",
         })
     }
 }

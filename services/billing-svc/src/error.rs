@@ -1,5 +1,6 @@
-use ids::{InvoiceId, OrderId, PaymentId};
+use ids::{CreditNoteId, CustomerId, InvoiceId, OrderId, PaymentId, RefundId};
 use log::{ApplyError, RequestError};
+use money::Money;
 use rpc::Refusal;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -13,10 +14,32 @@ pub enum BillingError {
     OrderNotInvoiced(OrderId),
     #[error("payment {0} does not exist")]
     PaymentNotFound(PaymentId),
+    #[error("credit note {0} does not exist")]
+    CreditNoteNotFound(CreditNoteId),
+    #[error("refund {0} does not exist")]
+    RefundNotFound(RefundId),
     #[error("payment {payment_id} has the same reference, but another amount or invoice")]
     PaymentDiffers { payment_id: PaymentId },
+    #[error("refund {refund_id} has the same reference, but another amount")]
+    RefundDiffers { refund_id: RefundId },
     #[error("money cannot be received in the future")]
     ReceivedInFuture,
+    #[error("invoice {invoice_id} is {from} and cannot become {to}")]
+    InvoiceState { invoice_id: InvoiceId, from: String, to: &'static str },
+    #[error("something of invoice {0} was paid, credited or written off: issue a credit note")]
+    CreditNoteNeeded(InvoiceId),
+    #[error("no more than {available} of invoice {invoice_id} can be credited")]
+    OverCredit { invoice_id: InvoiceId, available: Money },
+    #[error("between {least} and {most} of this credit note can be tax")]
+    TaxNotLeft { least: Money, most: Money },
+    #[error("the customer has {available} of credit")]
+    CreditShort { available: Money },
+    #[error("{residual} is owed on invoice {invoice_id}")]
+    OverAllocation { invoice_id: InvoiceId, residual: Money },
+    #[error("customer {0} owes nothing")]
+    NothingOwed(CustomerId),
+    #[error("the terms of customer {0} have changed since they were read")]
+    StaleEtag(CustomerId),
     #[error("request_id {0} was used for another request")]
     RequestIdUsed(Uuid),
     #[error("the database cannot be used now")]
@@ -28,11 +51,23 @@ pub enum BillingError {
 impl Refusal for BillingError {
     fn code(&self) -> Code {
         match self {
-            Self::InvoiceNotFound(_) | Self::OrderNotInvoiced(_) | Self::PaymentNotFound(_) => {
-                Code::NotFound
+            Self::InvoiceNotFound(_)
+            | Self::OrderNotInvoiced(_)
+            | Self::PaymentNotFound(_)
+            | Self::CreditNoteNotFound(_)
+            | Self::RefundNotFound(_) => Code::NotFound,
+            Self::PaymentDiffers { .. } | Self::RefundDiffers { .. } | Self::RequestIdUsed(_) => {
+                Code::AlreadyExists
             }
-            Self::PaymentDiffers { .. } | Self::RequestIdUsed(_) => Code::AlreadyExists,
             Self::ReceivedInFuture => Code::InvalidArgument,
+            Self::InvoiceState { .. }
+            | Self::CreditNoteNeeded(_)
+            | Self::OverCredit { .. }
+            | Self::TaxNotLeft { .. }
+            | Self::CreditShort { .. }
+            | Self::OverAllocation { .. }
+            | Self::NothingOwed(_) => Code::FailedPrecondition,
+            Self::StaleEtag(_) => Code::Aborted,
             Self::Database(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
@@ -42,8 +77,19 @@ impl Refusal for BillingError {
         match self {
             Self::InvoiceNotFound(_) | Self::OrderNotInvoiced(_) => "INVOICE_NOT_FOUND",
             Self::PaymentNotFound(_) => "PAYMENT_NOT_FOUND",
+            Self::CreditNoteNotFound(_) => "CREDIT_NOTE_NOT_FOUND",
+            Self::RefundNotFound(_) => "REFUND_NOT_FOUND",
             Self::PaymentDiffers { .. } => "PAYMENT_DIFFERS",
+            Self::RefundDiffers { .. } => "REFUND_DIFFERS",
             Self::ReceivedInFuture => "INVALID_REQUEST",
+            Self::InvoiceState { .. } => "INVOICE_STATE",
+            Self::CreditNoteNeeded(_) => "CREDIT_NOTE_NEEDED",
+            Self::OverCredit { .. } => "OVER_CREDIT",
+            Self::TaxNotLeft { .. } => "TAX_NOT_LEFT",
+            Self::CreditShort { .. } => "CREDIT_SHORT",
+            Self::OverAllocation { .. } => "OVER_ALLOCATION",
+            Self::NothingOwed(_) => "NOTHING_OWED",
+            Self::StaleEtag(_) => "ETAG_STALE",
             Self::RequestIdUsed(_) => "REQUEST_ID_USED",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -51,16 +97,33 @@ impl Refusal for BillingError {
     }
 
     fn metadata(&self) -> Vec<(String, String)> {
-        let fact = |name: &str, id: &dyn std::fmt::Display| vec![(name.to_owned(), id.to_string())];
-        match self {
-            Self::InvoiceNotFound(id) => fact("invoice_id", id),
-            Self::OrderNotInvoiced(id) => fact("order_id", id),
+        type Fact<'a> = (&'static str, &'a dyn std::fmt::Display);
+        let facts: Vec<Fact<'_>> = match self {
+            Self::InvoiceNotFound(id) | Self::CreditNoteNeeded(id) => vec![("invoice_id", id)],
+            Self::OrderNotInvoiced(id) => vec![("order_id", id)],
             Self::PaymentNotFound(id) | Self::PaymentDiffers { payment_id: id } => {
-                fact("payment_id", id)
+                vec![("payment_id", id)]
             }
-            Self::RequestIdUsed(id) => fact("request_id", id),
+            Self::CreditNoteNotFound(id) => vec![("credit_note_id", id)],
+            Self::RefundNotFound(id) | Self::RefundDiffers { refund_id: id } => {
+                vec![("refund_id", id)]
+            }
+            Self::InvoiceState { invoice_id, from, to } => {
+                vec![("invoice_id", invoice_id), ("from", from), ("to", to)]
+            }
+            Self::OverCredit { invoice_id, available } => {
+                vec![("invoice_id", invoice_id), ("available", available)]
+            }
+            Self::TaxNotLeft { least, most } => vec![("least", least), ("most", most)],
+            Self::CreditShort { available } => vec![("available", available)],
+            Self::OverAllocation { invoice_id, residual } => {
+                vec![("invoice_id", invoice_id), ("residual", residual)]
+            }
+            Self::NothingOwed(id) | Self::StaleEtag(id) => vec![("customer_id", id)],
+            Self::RequestIdUsed(id) => vec![("request_id", id)],
             Self::ReceivedInFuture | Self::Database(_) | Self::Internal(_) => Vec::new(),
-        }
+        };
+        facts.into_iter().map(|(name, fact)| (name.to_owned(), fact.to_string())).collect()
     }
 
     fn fields(&self) -> Vec<(String, String)> {
@@ -69,7 +132,18 @@ impl Refusal for BillingError {
             Self::InvoiceNotFound(_)
             | Self::OrderNotInvoiced(_)
             | Self::PaymentNotFound(_)
+            | Self::CreditNoteNotFound(_)
+            | Self::RefundNotFound(_)
             | Self::PaymentDiffers { .. }
+            | Self::RefundDiffers { .. }
+            | Self::InvoiceState { .. }
+            | Self::CreditNoteNeeded(_)
+            | Self::OverCredit { .. }
+            | Self::TaxNotLeft { .. }
+            | Self::CreditShort { .. }
+            | Self::OverAllocation { .. }
+            | Self::NothingOwed(_)
+            | Self::StaleEtag(_)
             | Self::RequestIdUsed(_)
             | Self::Database(_)
             | Self::Internal(_) => Vec::new(),

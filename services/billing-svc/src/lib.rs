@@ -1,4 +1,4 @@
-//! billing-svc sends an invoice for each order that is placed, and knows who has paid what.
+//! billing-svc sends an invoice for each order that is placed, takes it back with the order, and knows who has paid what.
 //!
 //! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`commands`] run it in one
 //! transaction, [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`consumers`] hear what became of
@@ -6,17 +6,25 @@
 //!
 //! **Invariant:** an order has one invoice, whose number is taken in the invoice's own transaction: numbers have no gaps.
 //!
-//! **Invariant:** a payment = its allocations + what of it is credit; what is paid of an invoice = its allocations, and never more than
-//! its amount. Neither payments nor allocations ever change: when an invoice is taken back after money came for it, its credit note says
-//! how much of that money is the customer's credit now. A customer's credit = what payments left over + what credit notes gave back.
+//! **Invariant:** what is owed and what is credit are sums of movements that are dated and never change. An invoice's residual is the sum of
+//! its movements, and never below 0; all receivables of a day are account 1100, all credit of a day account 2110, since movements are dated as
+//! the events are.
 //!
-//! **Invariant:** invoices are locked by (due date, id) by all who lock several, so none ever waits in a circle.
+//! **Invariant:** an invoice = what is paid + credited + written off + its residual, and is open as long as the residual is above 0. A payment
+//! (0 once it is reversed) = what it paid of invoices + what of it is credit + what was refunded of it. Credit = what payments left over +
+//! what credit notes gave back − what paid invoices or was refunded. It is below 0 only when money that had been refunded bounced.
+//!
+//! **Invariant:** every change of an invoice's residual is told by an event that carries the residual after it, or means 0.
+//!
+//! **Invariant:** whoever uses, takes back or refunds credit locks the customer's account first; then invoices are locked by (due date, id) by
+//! all who lock several, and then the number series: so none ever waits in a circle.
 //!
 //! **Invariant:** `domain` holds no statement, no protobuf and no clock; every statement against schema `billing` is in `store`.
 
 mod config;
 mod grpc;
 mod commands;
+mod queries;
 mod consumers;
 mod domain;
 mod store;

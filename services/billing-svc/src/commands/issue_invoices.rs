@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use ids::{CustomerId, InvoiceId, OrderId};
 use log::{Cause, NewEvent};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     commands,
-    domain::{Calendar, Invoice, InvoiceStatus, Move},
+    domain::{Calendar, Invoice, InvoiceStatus, Move, MovementKind, ReceivableMovement},
     store,
 };
 
@@ -23,7 +25,7 @@ pub(crate) struct PlacedOrder {
     pub(crate) cause: Cause,
 }
 
-/// Issues an invoice for each order that has none. Three statements however many; nobody else issues meanwhile, since the caller holds
+/// Issues an invoice for each order that has none. Five statements however many; nobody else issues meanwhile, since the caller holds
 /// the consumer's position.
 pub(crate) async fn issue_invoices(
     tx: &mut PgConnection,
@@ -37,16 +39,21 @@ pub(crate) async fn issue_invoices(
     let mut invoiced = store::invoices::invoiced(tx, &ids).await?;
     let new: Vec<PlacedOrder> =
         orders.into_iter().filter(|order| invoiced.insert(order.order_id.0)).collect();
+    let customers: Vec<Uuid> = new.iter().map(|order| order.customer_id.0).collect();
+    let terms = store::accounts::terms_of(tx, &customers).await?;
     let numbers = store::numbers::take(tx, "INV", new.len()).await?;
 
-    let mut invoices = Vec::with_capacity(new.len());
+    let (mut invoices, mut owed) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
     let mut news = Vec::with_capacity(new.len());
     for (order, number) in new.into_iter().zip(numbers) {
-        let invoice = invoice(&order, number, calendar);
+        let invoice = invoice(&order, number, calendar, &terms);
         news.push(issued(&invoice, calendar, &order.cause));
+        let day = calendar.day_of(invoice.issued_at);
+        let (kind, amount) = (MovementKind::Invoice, invoice.amount);
+        owed.push(ReceivableMovement::of(&invoice, kind, invoice.id.0, day, amount));
         // Nothing to wait for: it is paid as it is issued.
-        let owed = invoice.residual();
-        let settled = if owed.is_zero() { invoice.clone().after(Move::PayRest) } else { None };
+        let nothing = invoice.residual().is_zero();
+        let settled = if nothing { invoice.clone().after(Move::PayRest) } else { None };
         invoices.push(match settled {
             Some(settled) => {
                 news.push(commands::paid(&settled, &order.cause));
@@ -56,11 +63,18 @@ pub(crate) async fn issue_invoices(
         });
     }
     store::invoices::insert(tx, &invoices).await?;
+    store::movements::insert_receivables(tx, &owed).await?;
     Ok(news)
 }
 
 /// Dated by the order: an imported one has an old invoice.
-fn invoice(order: &PlacedOrder, number: String, calendar: &Calendar) -> Invoice {
+fn invoice(
+    order: &PlacedOrder,
+    number: String,
+    calendar: &Calendar,
+    terms: &HashMap<Uuid, u16>,
+) -> Invoice {
+    let own_terms = terms.get(&order.customer_id.0).copied();
     Invoice {
         id: InvoiceId::generate(),
         number,
@@ -69,10 +83,16 @@ fn invoice(order: &PlacedOrder, number: String, calendar: &Calendar) -> Invoice 
         amount: order.total,
         tax_amount: order.tax,
         paid_amount: Money::ZERO,
+        credited_amount: Money::ZERO,
+        written_off_amount: Money::ZERO,
+        noted_amount: Money::ZERO,
+        noted_tax_amount: Money::ZERO,
+        absorbed_amount: Money::ZERO,
         status: InvoiceStatus::Issued,
         issued_at: order.placed_at,
-        due_date: calendar.due_date(calendar.day_of(order.placed_at)),
+        due_date: calendar.due_date(calendar.day_of(order.placed_at), own_terms),
         paid_at: None,
+        close_reason: String::new(),
         version: 1,
     }
 }

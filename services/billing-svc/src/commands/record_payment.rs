@@ -2,16 +2,20 @@ use chrono::{DateTime, Utc};
 use ids::{CustomerId, InvoiceId, PaymentId};
 use log::{Cause, Log, NewEvent, RequestKey};
 use money::Money;
-use proto::events::v1::{PaymentAllocated, PaymentReceived};
+use proto::events::v1::PaymentReceived;
+use sqlx::PgConnection;
 
 use crate::{
     BillingError, commands,
-    domain::{self, Allocation, Calendar, Invoice, InvoiceStatus, Payment, Shares},
-    store,
+    domain::{
+        self, Allocation, Calendar, CreditMovement, Invoice, MovementKind, Payment,
+        ReceivableMovement, Shares, Source,
+    },
+    store::{self, payments::Whereabouts},
 };
 
 /// Invoices that one payment is shared out over; what is left is credit. An event names each, and has a limit, too.
-const ALLOCATIONS_MAX: i64 = 1000;
+pub(super) const ALLOCATIONS_MAX: i64 = 1000;
 
 #[derive(Debug)]
 pub(crate) struct RecordPayment {
@@ -26,13 +30,13 @@ pub(crate) struct RecordPayment {
     pub(crate) received_at: Option<DateTime<Utc>>,
 }
 
-/// Eight statements. Locks the customer's open invoices, or the named one, by (due date, id).
+/// Nine statements. Locks the customer's open invoices, or the named one, by (due date, id).
 #[tracing::instrument(name = "billing.record_payment", skip_all)]
 pub(crate) async fn record_payment(
     log: &Log,
     calendar: &Calendar,
     command: &RecordPayment,
-) -> Result<(Payment, Vec<Allocation>), BillingError> {
+) -> Result<(Payment, Whereabouts), BillingError> {
     if let Some(recorded) = try_record(log, calendar, command).await? {
         return Ok(recorded);
     }
@@ -46,7 +50,7 @@ async fn try_record(
     log: &Log,
     calendar: &Calendar,
     command: &RecordPayment,
-) -> Result<Option<(Payment, Vec<Allocation>)>, BillingError> {
+) -> Result<Option<(Payment, Whereabouts)>, BillingError> {
     let mut tx = log.begin().await?;
     let reference = command.external_reference.as_str();
     let earlier =
@@ -58,9 +62,9 @@ async fn try_record(
         if !command.is_for(&earlier) {
             return Err(BillingError::PaymentDiffers { payment_id: earlier.id });
         }
-        let allocations = store::payments::allocations(&mut tx, id).await?;
+        let where_it_is = store::payments::whereabouts(&mut tx, id).await?;
         log.commit(tx).await?;
-        return Ok(Some((earlier, allocations)));
+        return Ok(Some((earlier, where_it_is)));
     }
     if answered.is_some() {
         return Ok(None);
@@ -78,17 +82,36 @@ async fn try_record(
     if !store::payments::insert(&mut tx, &payment).await? {
         return Ok(None);
     }
-    let allocations: Vec<Allocation> = shares
-        .paid
-        .iter()
-        .map(|(invoice, amount)| Allocation { invoice_id: invoice.id, amount: *amount })
-        .collect();
-    store::payments::insert_allocations(&mut tx, id, &allocations).await?;
+    book(&mut tx, &payment, &shares, calendar).await?;
     let invoices: Vec<&Invoice> = shares.paid.iter().map(|(invoice, _)| invoice).collect();
     store::invoices::update(&mut tx, &invoices).await?;
     log.append(&mut tx, &news(&payment, &shares, calendar, &command.cause)).await?;
     log.commit(tx).await?;
-    Ok(Some((payment, allocations)))
+    let allocations = shares
+        .paid
+        .into_iter()
+        .map(|(invoice, amount)| Allocation { invoice_id: invoice.id, amount });
+    let where_it_is = Whereabouts { allocations: allocations.collect(), refunded: Money::ZERO };
+    Ok(Some((payment, where_it_is)))
+}
+
+/// What invoices are owed less, and what is credit.
+async fn book(
+    tx: &mut PgConnection,
+    payment: &Payment,
+    shares: &Shares,
+    calendar: &Calendar,
+) -> sqlx::Result<()> {
+    let (kind, day) = (MovementKind::Payment, calendar.day_of(payment.received_at));
+    let (document_id, source) = (payment.id.0, Source::Payment(payment.id));
+    let paid = shares.paid.iter().map(|(invoice, amount)| {
+        let less = commands::less(*amount);
+        ReceivableMovement::of(invoice, kind, document_id, day, less).by(source)
+    });
+    store::movements::insert_receivables(tx, &paid.collect::<Vec<_>>()).await?;
+    let (customer_id, amount) = (payment.customer_id, payment.unallocated);
+    let credit = CreditMovement { customer_id, kind, document_id, source, day, amount };
+    store::movements::insert_credits(tx, &[credit]).await
 }
 
 impl RecordPayment {
@@ -101,6 +124,9 @@ impl RecordPayment {
             unallocated,
             named_invoice_id: self.named_invoice_id,
             received_at,
+            reversed_at: None,
+            reversal_reason: String::new(),
+            version: 1,
         }
     }
 
@@ -111,21 +137,14 @@ impl RecordPayment {
 }
 
 fn news(payment: &Payment, shares: &Shares, calendar: &Calendar, cause: &Cause) -> Vec<NewEvent> {
-    let allocations = shares.paid.iter().map(|(invoice, amount)| PaymentAllocated {
-        invoice_id: invoice.id.to_string(),
-        amount: Some(rpc::to_money(*amount)),
-        residual: Some(rpc::to_money(invoice.residual())),
-    });
     let data = PaymentReceived {
         payment_id: payment.id.to_string(),
         customer_id: payment.customer_id.to_string(),
         amount: Some(rpc::to_money(payment.amount)),
-        allocations: allocations.collect(),
+        allocations: shares.paid.iter().map(commands::told).collect(),
         unallocated: Some(rpc::to_money(payment.unallocated)),
         receive_date: rpc::to_date(calendar.day_of(payment.received_at)),
     };
-    let settled = shares.paid.iter().filter(|(invoice, _)| invoice.status == InvoiceStatus::Paid);
-    std::iter::once(NewEvent::new("payment.received", payment.id, 1, &data, cause))
-        .chain(settled.map(|(invoice, _)| commands::paid(invoice, cause)))
-        .collect()
+    let received = NewEvent::new("payment.received", payment.id, payment.version, &data, cause);
+    std::iter::once(received).chain(commands::all_paid(&shares.paid, cause)).collect()
 }

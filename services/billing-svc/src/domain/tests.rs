@@ -23,10 +23,16 @@ fn invoice(amount: Money, paid: Money, status: InvoiceStatus) -> Invoice {
         amount,
         tax_amount: Money::ZERO,
         paid_amount: paid,
+        credited_amount: Money::ZERO,
+        written_off_amount: Money::ZERO,
+        noted_amount: Money::ZERO,
+        noted_tax_amount: Money::ZERO,
+        absorbed_amount: Money::ZERO,
         status,
         issued_at: time("2026-10-01T12:00:00Z"),
         due_date: day("2026-10-31"),
         paid_at: None,
+        close_reason: String::new(),
         version: 1,
     }
 }
@@ -69,24 +75,85 @@ proptest! {
     }
 
     #[test]
-    fn a_credit_note_gives_back_what_was_paid_and_drops_the_rest(amount in 1..100_000i128, paid in 0..100_000i128) {
+    fn taking_back_an_invoice_drops_what_is_owed_and_gives_back_what_was_paid(
+        amount in 1..100_000i128, paid in 0..100_000i128, lost in 0..100_000i128, tax in 0..100_000i128, parts in prop::collection::vec(1..60_000i128, 0..5),
+    ) {
         let paid = paid % (amount + 1);
-        let taken = invoice(money(amount), money(paid), InvoiceStatus::Overdue).after(Move::TakeBack).unwrap();
-        prop_assert!(taken.residual().is_zero());
-        let note = taken.credit_note(CreditNoteId::generate(), "CRN-000001".to_owned(), taken.issued_at);
-        prop_assert_eq!(note.credited, money(paid));
-        prop_assert_eq!(note.residual(), money(amount - paid));
+        let lost = lost % (amount - paid + 1);
+        let open = paid + lost < amount;
+        let status = if open { InvoiceStatus::Overdue } else { InvoiceStatus::Paid };
+        let mut taken = Invoice {
+            tax_amount: money(tax % (amount + 1)),
+            written_off_amount: money(lost),
+            ..invoice(money(amount), money(paid), status)
+        };
+        let (mut lowered, mut credited, mut absorbed, mut taxes) = (0, 0, 0, 0);
+        // Parts with the tax that their seller gave them, and then all that is left.
+        for part in parts.into_iter().map(Some).chain([None]) {
+            let like = part.map_or(taken.rest(), |part| Part { amount: money(part), tax: money(part / 3) });
+            let before = taken.left_to_take_back().hundredths();
+            let by = taken.reduction(like, like.amount);
+            let [low, gone, back, tax] = [by.lowered, by.absorbed, by.credited, by.tax].map(Money::hundredths);
+            prop_assert_eq!(low + gone + back, like.amount.hundredths().min(before));
+            prop_assert!(back == 0 || taken.residual() == by.lowered, "what is owed falls first");
+            prop_assert!((0..=low + back).contains(&tax));
+            (lowered, credited, absorbed, taxes) = (lowered + low, credited + back, absorbed + gone, taxes + tax);
+            let version = taken.version;
+            taken = taken.reduced(&by, part.is_none(), time("2026-11-24T09:00:00Z"));
+            prop_assert_eq!(taken.version > version, low + back > 0);
+            prop_assert_eq!(taken.noted_amount, money(lowered + credited));
+            prop_assert_eq!(taken.residual(), money(amount - paid - lost - lowered));
+        }
+        prop_assert_eq!((lowered, credited, absorbed), (amount - paid - lost, paid, lost));
+        prop_assert!(taxes <= taken.tax_amount.hundredths());
+        prop_assert!(lost > 0 || taxes == taken.tax_amount.hundredths(), "all of the tax, to the penny");
+    }
+
+    #[test]
+    fn credit_is_drawn_from_its_sources_in_turn_to_the_penny(
+        sources in prop::collection::vec(-500..1_000i128, 0..8), uses in prop::collection::vec(1..900i128, 0..8),
+    ) {
+        let mut credits: Vec<Credit> = sources
+            .iter()
+            .filter(|left| **left != 0)
+            .map(|left| Credit { source: Source::Payment(PaymentId::generate()), left: money(*left) })
+            .collect();
+        let there = available(&credits).hundredths();
+        prop_assert_eq!(there, sources.iter().sum::<i128>().max(0));
+        let uses: Vec<_> = uses.into_iter().map(|amount| (Some(InvoiceId::generate()), money(amount))).collect();
+        let wanted: i128 = uses.iter().map(|(_, amount)| amount.hundredths()).sum();
+        let positive: i128 = sources.iter().filter(|left| **left > 0).sum();
+        let draws = draw(&mut credits, &uses);
+        let drawn: i128 = draws.iter().map(|draw| draw.amount.hundredths()).sum();
+        prop_assert_eq!(drawn, wanted.min(positive));
+        let left: i128 = credits.iter().map(|credit| credit.left.hundredths()).sum();
+        prop_assert_eq!(left, sources.iter().sum::<i128>() - drawn);
+        prop_assert!(draws.iter().all(|draw| draw.amount.is_positive()));
+        if wanted <= positive {
+            for (invoice_id, amount) in uses {
+                let got = draws.iter().filter(|draw| draw.invoice_id == invoice_id);
+                prop_assert_eq!(got.map(|draw| draw.amount.hundredths()).sum::<i128>(), amount.hundredths());
+            }
+        }
     }
 }
 
 #[test]
-fn what_is_voided_stays_voided_and_what_is_paid_is_not_paid_again() {
+fn what_is_closed_is_only_opened_again_and_what_is_paid_is_not_paid_again() {
     let possible = |status: InvoiceStatus, what| {
         invoice(money(100), money(0), status).after(what).map(|after| after.status)
     };
-    for what in [Move::PayRest, Move::FallOverdue, Move::TakeBack] {
-        assert_eq!(possible(InvoiceStatus::Voided, what), None);
+    let ways = [Move::PayRest, Move::FallOverdue, Move::TakeBack, Move::WriteOff];
+    for closed in [InvoiceStatus::Voided, InvoiceStatus::WrittenOff] {
+        assert!(ways.iter().all(|what| possible(closed, *what).is_none()), "{closed}");
+        assert_eq!(possible(closed, Move::Reopen), Some(InvoiceStatus::Issued));
     }
+    for open in [InvoiceStatus::Issued, InvoiceStatus::Overdue] {
+        assert_eq!(possible(open, Move::WriteOff), Some(InvoiceStatus::WrittenOff));
+        assert_eq!(possible(open, Move::Reopen), None);
+    }
+    assert_eq!(possible(InvoiceStatus::Paid, Move::WriteOff), None);
+    assert_eq!(possible(InvoiceStatus::Paid, Move::Reopen), Some(InvoiceStatus::Issued));
     assert_eq!(possible(InvoiceStatus::Paid, Move::PayRest), None);
     assert_eq!(possible(InvoiceStatus::Paid, Move::FallOverdue), None);
     assert_eq!(possible(InvoiceStatus::Paid, Move::TakeBack), Some(InvoiceStatus::Voided));
@@ -124,9 +191,11 @@ fn an_invoice_is_overdue_from_the_day_after_its_due_date_on() {
 #[test]
 fn terms_are_counted_in_days() {
     let monthly = Calendar::new(chrono_tz::Europe::London, 30);
-    assert_eq!(monthly.due_date(day("2026-10-24")), day("2026-11-23"));
-    assert_eq!(monthly.due_date(day("2028-02-01")), day("2028-03-02"));
+    assert_eq!(monthly.due_date(day("2026-10-24"), None), day("2026-11-23"));
+    assert_eq!(monthly.due_date(day("2028-02-01"), None), day("2028-03-02"));
+    assert_eq!(monthly.due_date(day("2026-10-24"), Some(7)), day("2026-10-31"));
     let at_once = Calendar::new(chrono_tz::Europe::London, 0);
-    assert_eq!(at_once.due_date(day("2026-10-24")), day("2026-10-24"));
-    assert_eq!(monthly.due_date(NaiveDate::MAX), NaiveDate::MAX);
+    assert_eq!(at_once.due_date(day("2026-10-24"), None), day("2026-10-24"));
+    assert_eq!(at_once.due_date(day("2026-10-24"), Some(1)), day("2026-10-25"));
+    assert_eq!(monthly.due_date(NaiveDate::MAX, None), NaiveDate::MAX);
 }

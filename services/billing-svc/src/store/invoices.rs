@@ -1,3 +1,5 @@
+//! Whoever locks several invoices does so by (due date, id).
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -6,50 +8,78 @@ use money::Money;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::{Invoice, InvoiceStatus};
+use crate::{
+    BillingError,
+    domain::{Invoice, InvoiceStatus},
+};
+
+/// All columns of the invoices that the rest of the statement chooses.
+macro_rules! invoices {
+    ($rest:literal $($args:tt)*) => {
+        sqlx::query_as!(
+            Invoice,
+            r#"select id as "id: _", number, order_id as "order_id: _", customer_id as "customer_id: _", amount as "amount: _",
+                      tax_amount as "tax_amount: _", paid_amount as "paid_amount: _", credited_amount as "credited_amount: _",
+                      written_off_amount as "written_off_amount: _", noted_amount as "noted_amount: _",
+                      noted_tax_amount as "noted_tax_amount: _", absorbed_amount as "absorbed_amount: _", status as "status: _",
+                      issued_at, due_date, paid_at, close_reason, version
+               from billing.invoices "# + $rest
+            $($args)*
+        )
+    };
+}
+
+/// Which invoices a list holds, but for the customer's.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// As it is kept: an invoice that has become overdue may be `issued` still.
+    pub(crate) statuses: Vec<InvoiceStatus>,
+    pub(crate) due_from: NaiveDate,
+    pub(crate) due_to: NaiveDate,
+}
 
 pub(crate) async fn find(
     db: &mut PgConnection,
     id: Option<InvoiceId>,
     order_id: Option<OrderId>,
 ) -> sqlx::Result<Option<Invoice>> {
-    sqlx::query_as!(
-        Invoice,
-        r#"select id as "id: _", number, order_id as "order_id: _", customer_id as "customer_id: _", amount as "amount: _",
-                  tax_amount as "tax_amount: _", paid_amount as "paid_amount: _", status as "status: _", issued_at, due_date,
-                  paid_at, version
-           from billing.invoices where id = $1 or order_id = $2"#,
-        id as _,
-        order_id as _,
-    )
-    .fetch_optional(db)
-    .await
+    invoices!("where id = $1 or order_id = $2", id as _, order_id as _).fetch_optional(db).await
 }
 
-/// Newest first, behind a key. `status` is as it is on the day of `today`.
+/// Newest first, behind a key.
 pub(crate) async fn list(
     db: &mut PgConnection,
-    customer_id: Option<CustomerId>,
-    status: Option<InvoiceStatus>,
-    today: NaiveDate,
+    filter: &Filter,
     before: Option<InvoiceId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Invoice>> {
-    let status = status.map(|status| status.to_string());
-    sqlx::query_as!(
-        Invoice,
-        r#"select id as "id: _", number, order_id as "order_id: _", customer_id as "customer_id: _", amount as "amount: _",
-                  tax_amount as "tax_amount: _", paid_amount as "paid_amount: _", status as "status: _", issued_at, due_date,
-                  paid_at, version
-           from billing.invoices
-           where ($1::uuid is null or customer_id = $1)
-             and ($2::text is null
-                  or $2 = case when status = 'issued' and due_date < $3 then 'overdue' else status end)
-             and ($4::uuid is null or id < $4)
-           order by id desc limit $5"#,
+    invoices!(
+        "where status = any($1) and due_date between $2 and $3 and ($4::uuid is null or id < $4) order by id desc limit $5",
+        &filter.statuses(),
+        filter.due_from,
+        filter.due_to,
+        before as _,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The same of one customer: a statement of its own, whose plan starts at the customer.
+pub(crate) async fn list_of_customer(
+    db: &mut PgConnection,
+    customer_id: CustomerId,
+    filter: &Filter,
+    before: Option<InvoiceId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Invoice>> {
+    invoices!(
+        "where customer_id = $1 and status = any($2) and due_date between $3 and $4 and ($5::uuid is null or id < $5)
+         order by id desc limit $6",
         customer_id as _,
-        status,
-        today,
+        &filter.statuses(),
+        filter.due_from,
+        filter.due_to,
         before as _,
         limit,
     )
@@ -113,15 +143,8 @@ pub(crate) async fn lock_open(
     named: Option<InvoiceId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Invoice>> {
-    sqlx::query_as!(
-        Invoice,
-        r#"select id as "id: _", number, order_id as "order_id: _", customer_id as "customer_id: _", amount as "amount: _",
-                  tax_amount as "tax_amount: _", paid_amount as "paid_amount: _", status as "status: _", issued_at, due_date,
-                  paid_at, version
-           from billing.invoices
-           where customer_id = $1 and ($2::uuid is null or id = $2) and status in ('issued', 'overdue')
-           order by due_date, id limit $3
-           for update"#,
+    invoices!(
+        "where customer_id = $1 and ($2::uuid is null or id = $2) and residual > 0 order by due_date, id limit $3 for update",
         customer_id as _,
         named as _,
         limit,
@@ -130,20 +153,24 @@ pub(crate) async fn lock_open(
     .await
 }
 
+pub(crate) async fn lock(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Invoice>> {
+    invoices!("where id = any($1) order by due_date, id for update", ids).fetch_all(tx).await
+}
+
+pub(crate) async fn lock_one(
+    tx: &mut PgConnection,
+    id: InvoiceId,
+) -> Result<Invoice, BillingError> {
+    lock(tx, &[id.0]).await?.pop().ok_or(BillingError::InvoiceNotFound(id))
+}
+
 pub(crate) async fn lock_of_orders(
     tx: &mut PgConnection,
     orders: &[Uuid],
 ) -> sqlx::Result<Vec<Invoice>> {
-    sqlx::query_as!(
-        Invoice,
-        r#"select id as "id: _", number, order_id as "order_id: _", customer_id as "customer_id: _", amount as "amount: _",
-                  tax_amount as "tax_amount: _", paid_amount as "paid_amount: _", status as "status: _", issued_at, due_date,
-                  paid_at, version
-           from billing.invoices where order_id = any($1) order by due_date, id for update"#,
-        orders,
-    )
-    .fetch_all(tx)
-    .await
+    invoices!("where order_id = any($1) order by due_date, id for update", orders)
+        .fetch_all(tx)
+        .await
 }
 
 /// Locks invoices that were due before a day and are not marked yet, but for those that somebody else holds: they can wait.
@@ -152,14 +179,8 @@ pub(crate) async fn lock_past_due(
     today: NaiveDate,
     limit: i64,
 ) -> sqlx::Result<Vec<Invoice>> {
-    sqlx::query_as!(
-        Invoice,
-        r#"select id as "id: _", number, order_id as "order_id: _", customer_id as "customer_id: _", amount as "amount: _",
-                  tax_amount as "tax_amount: _", paid_amount as "paid_amount: _", status as "status: _", issued_at, due_date,
-                  paid_at, version
-           from billing.invoices where status = 'issued' and due_date < $1
-           order by due_date, id limit $2
-           for update skip locked"#,
+    invoices!(
+        "where status = 'issued' and due_date < $1 order by due_date, id limit $2 for update skip locked",
         today,
         limit,
     )
@@ -174,23 +195,66 @@ pub(crate) async fn update(tx: &mut PgConnection, invoices: &[&Invoice]) -> sqlx
     }
     let ids: Vec<Uuid> = invoices.iter().map(|invoice| invoice.id.0).collect();
     let statuses: Vec<String> = invoices.iter().map(|invoice| invoice.status.to_string()).collect();
-    let amounts: Vec<Money> = invoices.iter().map(|invoice| invoice.paid_amount).collect();
+    let amounts = |amount: fn(&Invoice) -> Money| -> Vec<Money> {
+        invoices.iter().map(|invoice| amount(invoice)).collect()
+    };
     let paid: Vec<Option<DateTime<Utc>>> = invoices.iter().map(|invoice| invoice.paid_at).collect();
+    let reasons: Vec<String> =
+        invoices.iter().map(|invoice| invoice.close_reason.clone()).collect();
     let versions: Vec<i32> = invoices.iter().map(|invoice| invoice.version).collect();
     let updated = sqlx::query!(
         "update billing.invoices i
-         set status = new.status, paid_amount = new.paid_amount, paid_at = new.paid_at, version = new.version
-         from unnest($1::uuid[], $2::text[], $3::numeric[], $4::timestamptz[], $5::int[])
-           as new (id, status, paid_amount, paid_at, version)
+         set status = new.status, paid_amount = new.paid, credited_amount = new.credited, written_off_amount = new.written_off,
+             noted_amount = new.noted, noted_tax_amount = new.noted_tax, absorbed_amount = new.absorbed, paid_at = new.paid_at,
+             close_reason = new.close_reason, version = new.version
+         from unnest($1::uuid[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
+                     $8::numeric[], $9::timestamptz[], $10::text[], $11::int[])
+           as new (id, status, paid, credited, written_off, noted, noted_tax, absorbed, paid_at, close_reason, version)
          where i.id = new.id",
         &ids,
         &statuses,
-        &amounts as &[Money],
+        &amounts(|invoice| invoice.paid_amount) as &[Money],
+        &amounts(|invoice| invoice.credited_amount) as &[Money],
+        &amounts(|invoice| invoice.written_off_amount) as &[Money],
+        &amounts(|invoice| invoice.noted_amount) as &[Money],
+        &amounts(|invoice| invoice.noted_tax_amount) as &[Money],
+        &amounts(|invoice| invoice.absorbed_amount) as &[Money],
         &paid as &[Option<DateTime<Utc>>],
+        &reasons,
         &versions,
     )
     .execute(tx)
     .await?
     .rows_affected();
     if updated == invoices.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+}
+
+/// Notes what was given up of orders, or came back. Gives the keys that are new: another one counts no more. One statement however many.
+pub(crate) async fn insert_reductions(
+    tx: &mut PgConnection,
+    reductions: &[(Uuid, InvoiceId, Money)],
+) -> sqlx::Result<HashSet<Uuid>> {
+    if reductions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let keys: Vec<Uuid> = reductions.iter().map(|(key, ..)| *key).collect();
+    let invoices: Vec<Uuid> = reductions.iter().map(|(_, invoice, _)| invoice.0).collect();
+    let amounts: Vec<Money> = reductions.iter().map(|(.., amount)| *amount).collect();
+    let new = sqlx::query_scalar!(
+        "insert into billing.order_reductions (id, invoice_id, amount)
+         select * from unnest($1::uuid[], $2::uuid[], $3::numeric[])
+         on conflict (id) do nothing returning id",
+        &keys,
+        &invoices,
+        &amounts as &[Money],
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(new.into_iter().collect())
+}
+
+impl Filter {
+    fn statuses(&self) -> Vec<String> {
+        self.statuses.iter().map(ToString::to_string).collect()
+    }
 }

@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use ids::{CustomerId, InvoiceId, PaymentId};
 use money::Money;
 use sqlx::PgConnection;
@@ -7,6 +10,28 @@ use crate::{
     BillingError,
     domain::{Allocation, Payment},
 };
+
+/// All columns of the payments that the rest of the statement chooses.
+macro_rules! payments {
+    ($rest:literal $($args:tt)*) => {
+        sqlx::query_as!(
+            Payment,
+            r#"select id as "id: _", customer_id as "customer_id: _", external_reference, amount as "amount: _",
+                      unallocated as "unallocated: _", named_invoice_id as "named_invoice_id: _", received_at, reversed_at,
+                      reversal_reason, version
+               from billing.payments "# + $rest
+            $($args)*
+        )
+    };
+}
+
+/// What became of a payment's money.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Whereabouts {
+    /// In the order in which the invoices are due.
+    pub(crate) allocations: Vec<Allocation>,
+    pub(crate) refunded: Money,
+}
 
 /// False when the customer has a payment with this reference.
 pub(crate) async fn insert(tx: &mut PgConnection, payment: &Payment) -> sqlx::Result<bool> {
@@ -28,40 +53,31 @@ pub(crate) async fn insert(tx: &mut PgConnection, payment: &Payment) -> sqlx::Re
     Ok(inserted.rows_affected() == 1)
 }
 
-/// One statement however many.
-pub(crate) async fn insert_allocations(
+/// Takes a payment back whose customer's account is locked. False when it was taken back before.
+pub(crate) async fn reverse(
     tx: &mut PgConnection,
     id: PaymentId,
-    allocations: &[Allocation],
-) -> sqlx::Result<()> {
-    if allocations.is_empty() {
-        return Ok(());
-    }
-    let invoices: Vec<Uuid> = allocations.iter().map(|part| part.invoice_id.0).collect();
-    let amounts: Vec<Money> = allocations.iter().map(|part| part.amount).collect();
-    sqlx::query!(
-        "insert into billing.payment_allocations (payment_id, invoice_id, amount)
-         select $1, invoice_id, amount from unnest($2::uuid[], $3::numeric[]) as new (invoice_id, amount)",
+    unallocated: Money,
+    reason: &str,
+    reversed_at: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let reversed = sqlx::query!(
+        "update billing.payments
+         set unallocated = $2, reversal_reason = $3, reversed_at = $4, version = version + 1
+         where id = $1 and reversed_at is null",
         id as _,
-        &invoices,
-        &amounts as &[Money],
+        unallocated as _,
+        reason,
+        reversed_at,
     )
     .execute(tx)
     .await?;
-    Ok(())
+    Ok(reversed.rows_affected() == 1)
 }
 
 pub(crate) async fn get(db: &mut PgConnection, id: PaymentId) -> Result<Payment, BillingError> {
-    sqlx::query_as!(
-        Payment,
-        r#"select id as "id: _", customer_id as "customer_id: _", external_reference, amount as "amount: _",
-                  unallocated as "unallocated: _", named_invoice_id as "named_invoice_id: _", received_at
-           from billing.payments where id = $1"#,
-        id as _,
-    )
-    .fetch_optional(db)
-    .await?
-    .ok_or(BillingError::PaymentNotFound(id))
+    let found = payments!("where id = $1", id as _).fetch_optional(db).await?;
+    found.ok_or(BillingError::PaymentNotFound(id))
 }
 
 /// A reference is the customer's own: two customers may have the same.
@@ -70,30 +86,82 @@ pub(crate) async fn find_by_reference(
     customer_id: CustomerId,
     reference: &str,
 ) -> sqlx::Result<Option<Payment>> {
-    sqlx::query_as!(
-        Payment,
-        r#"select id as "id: _", customer_id as "customer_id: _", external_reference, amount as "amount: _",
-                  unallocated as "unallocated: _", named_invoice_id as "named_invoice_id: _", received_at
-           from billing.payments where customer_id = $1 and external_reference = $2"#,
-        customer_id as _,
-        reference,
-    )
-    .fetch_optional(db)
-    .await
+    payments!("where customer_id = $1 and external_reference = $2", customer_id as _, reference)
+        .fetch_optional(db)
+        .await
 }
 
-/// In the order in which the money was shared out.
-pub(crate) async fn allocations(
+/// Newest first, behind a key.
+pub(crate) async fn list(
     db: &mut PgConnection,
-    id: PaymentId,
-) -> sqlx::Result<Vec<Allocation>> {
-    sqlx::query_as!(
-        Allocation,
-        r#"select a.invoice_id as "invoice_id: InvoiceId", a.amount as "amount: Money"
-           from billing.payment_allocations a join billing.invoices i on i.id = a.invoice_id
-           where a.payment_id = $1 order by i.due_date, i.id"#,
-        id as _,
+    unallocated_only: bool,
+    before: Option<PaymentId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Payment>> {
+    payments!(
+        "where (not $1::bool or unallocated <> 0) and ($2::uuid is null or id < $2) order by id desc limit $3",
+        unallocated_only,
+        before as _,
+        limit,
     )
     .fetch_all(db)
     .await
+}
+
+/// The same of one customer: a statement of its own, whose plan starts at the customer.
+pub(crate) async fn list_of_customer(
+    db: &mut PgConnection,
+    customer_id: CustomerId,
+    unallocated_only: bool,
+    before: Option<PaymentId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Payment>> {
+    payments!(
+        "where customer_id = $1 and (not $2::bool or unallocated <> 0) and ($3::uuid is null or id < $3)
+         order by id desc limit $4",
+        customer_id as _,
+        unallocated_only,
+        before as _,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub(crate) async fn whereabouts(db: &mut PgConnection, id: PaymentId) -> sqlx::Result<Whereabouts> {
+    let mut found = whereabouts_of(db, &[id.0]).await?;
+    Ok(found.remove(&id.0).unwrap_or_default())
+}
+
+/// Of those payments whose money went anywhere. Two statements however many.
+pub(crate) async fn whereabouts_of(
+    db: &mut PgConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<HashMap<Uuid, Whereabouts>> {
+    let mut all = HashMap::<Uuid, Whereabouts>::new();
+    let allocations = sqlx::query!(
+        r#"select m.payment_id as "payment_id!", m.invoice_id, -sum(m.amount) as "amount!: Money"
+           from billing.receivable_movements m join billing.invoices i on i.id = m.invoice_id
+           where m.payment_id = any($1)
+           group by m.payment_id, m.invoice_id, i.due_date having sum(m.amount) <> 0
+           order by i.due_date, m.invoice_id"#,
+        ids,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for row in allocations {
+        let allocation = Allocation { invoice_id: InvoiceId(row.invoice_id), amount: row.amount };
+        all.entry(row.payment_id).or_default().allocations.push(allocation);
+    }
+    let refunds = sqlx::query!(
+        r#"select payment_id as "payment_id!", -sum(amount) as "amount!: Money" from billing.credit_movements
+           where kind = 'refund' and payment_id = any($1) group by payment_id"#,
+        ids,
+    )
+    .fetch_all(db)
+    .await?;
+    for row in refunds {
+        all.entry(row.payment_id).or_default().refunded = row.amount;
+    }
+    Ok(all)
 }

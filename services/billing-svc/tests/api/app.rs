@@ -9,7 +9,7 @@ use log::{Cause, Log, NewEvent};
 use proto::{
     billing::v1::{self as pb, billing_service_client::BillingServiceClient},
     common::v1::Money,
-    events::v1::{OrderCancelled, OrderPlaced},
+    events::v1::{OrderCancelled, OrderPartCancelled, OrderPlaced, OrderReturned},
     log::v1::event_log_client::EventLogClient,
 };
 use rpc::Shutdown;
@@ -19,6 +19,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
+
+use crate::books;
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -173,32 +175,69 @@ impl App {
         time.to_rfc3339()
     }
 
-    /// Panics unless every payment and every invoice is the sum of its allocations, and no number is missing.
+    /// Panics unless documents, movements and events say the same.
     pub(crate) async fn check_books(&self) {
-        let off: Vec<String> = sqlx::query_scalar(
-            "select 'payment ' || p.id from billing.payments p
-             where p.amount - p.unallocated <> (
-               select coalesce(sum(a.amount), 0) from billing.payment_allocations a where a.payment_id = p.id)
-             union all
-             select 'invoice ' || i.id from billing.invoices i
-             where i.paid_amount <> (
-               select coalesce(sum(a.amount), 0) from billing.payment_allocations a where a.invoice_id = i.id)
-             union all
-             select 'credit note ' || i.id from billing.invoices i full join billing.credit_notes n on n.invoice_id = i.id
-             where (i.status = 'voided' and i.paid_amount > 0) <> (n.id is not null) or n.credited <> i.paid_amount
-             union all
-             select 'version ' || i.id from billing.invoices i
-             where i.version <> (
-               select count(*) from billing.events_log e where e.payload->>'subject' = i.id::text)
-             union all
-             select 'numbers of ' || series from billing.number_series
-             where next_number - 1 <> case series when 'INV' then (select count(*) from billing.invoices)
-                                                  else (select count(*) from billing.credit_notes) end",
-        )
-        .fetch_all(&self.db)
-        .await
-        .unwrap();
-        assert!(off.is_empty(), "the books do not balance: {off:?}");
+        books::check(&self.db).await;
+    }
+
+    pub(crate) async fn reverse(&self, payment: &pb::Payment) -> pb::Payment {
+        let request = pb::ReversePaymentRequest {
+            payment_id: payment.payment_id.clone(),
+            reason: "it bounced".to_owned(),
+            ..Default::default()
+        };
+        self.client.clone().reverse_payment(request).await.unwrap().into_inner().payment.unwrap()
+    }
+
+    pub(crate) async fn get_payment(&self, payment: &pb::Payment) -> pb::Payment {
+        let request = pb::GetPaymentRequest { payment_id: payment.payment_id.clone() };
+        self.client.clone().get_payment(request).await.unwrap().into_inner().payment.unwrap()
+    }
+
+    pub(crate) async fn allocate(
+        &self,
+        request: pb::AllocateCreditRequest,
+    ) -> Result<pb::CreditAllocation, Status> {
+        let answer = self.client.clone().allocate_credit(request).await?;
+        Ok(answer.into_inner().credit_allocation.unwrap())
+    }
+
+    pub(crate) async fn refund(
+        &self,
+        request: pb::RefundCreditRequest,
+    ) -> Result<pb::Refund, Status> {
+        Ok(self.client.clone().refund_credit(request).await?.into_inner().refund.unwrap())
+    }
+
+    pub(crate) async fn credit_note(
+        &self,
+        request: pb::IssueCreditNoteRequest,
+    ) -> Result<pb::CreditNote, Status> {
+        Ok(self.client.clone().issue_credit_note(request).await?.into_inner().credit_note.unwrap())
+    }
+
+    pub(crate) async fn void(
+        &self,
+        request: pb::VoidInvoiceRequest,
+    ) -> Result<pb::Invoice, Status> {
+        Ok(self.client.clone().void_invoice(request).await?.into_inner().invoice.unwrap())
+    }
+
+    pub(crate) async fn write_off(
+        &self,
+        request: pb::WriteOffInvoiceRequest,
+    ) -> Result<pb::Invoice, Status> {
+        Ok(self.client.clone().write_off_invoice(request).await?.into_inner().invoice.unwrap())
+    }
+
+    /// What a customer owes, and the customer's credit.
+    pub(crate) async fn balance(&self, customer: &str) -> (String, String) {
+        let request = pb::GetCustomerBalanceRequest {
+            customer_id: customer.to_owned(),
+            ..Default::default()
+        };
+        let balance = self.client.clone().get_customer_balance(request).await.unwrap().into_inner();
+        (balance.owed.unwrap().amount, balance.credit.unwrap().amount)
     }
 }
 
@@ -264,6 +303,68 @@ pub(crate) fn cancelled(order: &str) -> NewEvent {
         ..Default::default()
     };
     NewEvent::new("order.cancelled", order, 3, &data, &Cause::of_call())
+}
+
+/// A part of an order is given up.
+pub(crate) fn part_cancelled(order: &str, amount: &str, tax: &str) -> NewEvent {
+    let data = OrderPartCancelled {
+        order_id: order.to_owned(),
+        amount: money(amount),
+        tax: money(tax),
+        ..Default::default()
+    };
+    NewEvent::new("order.part_cancelled", order, 3, &data, &Cause::of_call())
+}
+
+/// Goods of an order come back.
+pub(crate) fn returned(order: &str, return_id: &str, amount: &str, tax: &str) -> NewEvent {
+    let data = OrderReturned {
+        order_id: order.to_owned(),
+        return_id: return_id.to_owned(),
+        amount: money(amount),
+        tax: money(tax),
+        ..Default::default()
+    };
+    NewEvent::new("order.returned", order, 4, &data, &Cause::of_call())
+}
+
+/// Credit for whatever is due first.
+pub(crate) fn oldest_due(customer: &str) -> pb::AllocateCreditRequest {
+    pb::AllocateCreditRequest { customer_id: customer.to_owned(), ..Default::default() }
+}
+
+pub(crate) fn refund(customer: &str, amount: &str) -> pb::RefundCreditRequest {
+    pb::RefundCreditRequest {
+        customer_id: customer.to_owned(),
+        amount: money(amount),
+        external_reference: new_id(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn credit_note(invoice: &pb::Invoice, amount: &str) -> pb::IssueCreditNoteRequest {
+    pb::IssueCreditNoteRequest {
+        invoice_id: invoice.invoice_id.clone(),
+        amount: money(amount),
+        reason: "it was broken".to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn void(invoice: &pb::Invoice) -> pb::VoidInvoiceRequest {
+    pb::VoidInvoiceRequest {
+        invoice_id: invoice.invoice_id.clone(),
+        reason: "a mistake".to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn write_off(invoice: &pb::Invoice) -> pb::WriteOffInvoiceRequest {
+    pb::WriteOffInvoiceRequest {
+        invoice_id: invoice.invoice_id.clone(),
+        reason: "they are bankrupt".to_owned(),
+        ..Default::default()
+    }
 }
 
 /// What each allocation got, with how many there are.

@@ -78,8 +78,17 @@ async fn every_bad_field_is_named() {
         page_token: "x".to_owned(),
         customer_id: "ann".to_owned(),
         status: 99,
+        due_date_from: "soon".to_owned(),
+        due_date_to: "2026-02-30".to_owned(),
     };
-    refusal(list(&app, bad).await).names(&["page_size", "page_token", "customer_id", "status"]);
+    refusal(list(&app, bad).await).names(&[
+        "page_size",
+        "page_token",
+        "customer_id",
+        "due_date_from",
+        "due_date_to",
+        "status",
+    ]);
 
     let customer = new_id();
     app.hear(&[placed(&new_id(), &customer), placed(&new_id(), &customer)]).await;

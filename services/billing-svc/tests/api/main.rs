@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, helpers of tests too")]
 
 mod app;
+mod books;
 
 mod issue_invoices;
 mod gapless_numbers;

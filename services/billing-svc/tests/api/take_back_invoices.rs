@@ -48,6 +48,8 @@ async fn what_was_paid_in_part_is_credited() {
         "tax": {"amount": "2.00", "currencyCode": "GBP"},
         "residual": {"amount": "7.00", "currencyCode": "GBP"},
         "issueDate": app.today().await.to_string(),
+        "invoiceResidual": {"amount": "0.00", "currencyCode": "GBP"},
+        "orderId": order,
     });
     assert_eq!(notes, [expected]);
     let last = app.log.told_of(&invoice.invoice_id).await.pop().unwrap();
