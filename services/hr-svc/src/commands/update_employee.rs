@@ -1,11 +1,10 @@
 use chrono_tz::Tz;
 use ids::EmployeeId;
-use log::{Cause, Log, NewEvent, RequestKey};
-use proto::events::v1::EmployeeChanged;
+use log::{Cause, Log, RequestKey};
 
 use crate::{
-    HrError,
-    domain::{self, Employee, EmployeeChange},
+    HrError, commands,
+    domain::{Employee, EmployeeChange},
     store,
 };
 
@@ -28,36 +27,34 @@ pub(crate) async fn update_employee(
 ) -> Result<Employee, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();
-    if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, command.id).await? {
-        return store::get_employee(&mut tx, &earlier).await;
+    let answered = log::answered(&mut tx, store::SCHEMA, request_key, command.id).await?;
+    let today = store::today(&mut tx, zone).await?;
+    if let Some(earlier) = answered {
+        return store::employees::get_answered(&mut tx, &earlier, today).await;
     }
-    let before = store::lock_employee(&mut tx, command.id)
-        .await?
-        .ok_or(HrError::EmployeeNotFound(command.id))?;
-    if command.etag.is_some_and(|etag| etag != before.version.to_string()) {
-        return Err(HrError::StaleEtag(command.id));
-    }
+    let before = store::employees::lock(&mut tx, command.id, today).await?;
+    commands::check_etag(command.etag.as_deref(), &before)?;
     let (after, changed_fields) = before.clone().with(command.change);
     if changed_fields.is_empty() {
         log.commit(tx).await?;
         return Ok(before);
     }
-    match store::update_employee(&mut tx, &after).await {
+    match store::employees::update(&mut tx, &after).await {
         Err(HrError::EmailTaken { .. }) => {
             tx.rollback().await?;
             let mut db = log.pool().acquire().await?;
-            let employee_id = store::find_employee_id(&mut db, &after.email).await?;
+            let employee_id = store::employees::find_id(&mut db, &after.email).await?;
             return Err(HrError::EmailTaken { employee_id });
         }
         updated => updated?,
     }
     if after.salary_pence != before.salary_pence {
-        let today = domain::day_of(store::clock(&mut tx).await?, zone);
-        store::insert_salary(&mut tx, after.id, today, after.salary_pence).await?;
+        let from = after.pay_day(today);
+        store::salaries::write(&mut tx, after.id, from, after.salary_pence).await?;
     }
-    let data = EmployeeChanged { employee_id: after.id.to_string(), changed_fields };
-    let event = NewEvent::new("employee.updated", after.id, after.version, &data, &command.cause);
-    log.append(&mut tx, &[event]).await?;
+    let updated =
+        commands::employee_event("employee.updated", &after, changed_fields, &command.cause);
+    log.append(&mut tx, &[updated]).await?;
     log.commit(tx).await?;
     Ok(after)
 }

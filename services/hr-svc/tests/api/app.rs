@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
+use chrono::NaiveDate;
 use clap::Parser;
 use hr_svc::Config;
 use prost_types::{FieldMask, Struct, Value, value::Kind};
 use proto::{
-    hr::v1::{self as pb, hr_service_client::HrServiceClient},
+    hr::v1::{
+        self as pb, hr_service_client::HrServiceClient,
+        payroll_service_client::PayrollServiceClient,
+    },
     log::v1::event_log_client::EventLogClient,
 };
 use rpc::Shutdown;
@@ -16,14 +20,16 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{ServiceLog, TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct App {
     pub(crate) client: HrServiceClient<rpc::Client>,
+    pub(crate) payroll: PayrollServiceClient<rpc::Client>,
     pub(crate) event_log: EventLogClient<rpc::Client>,
     pub(crate) log: ServiceLog,
+    pub(crate) ledger: PlayedService,
     /// Sees everything.
     pub(crate) db: PgPool,
     bus: async_nats::Client,
@@ -49,10 +55,20 @@ impl App {
         let database = TestDb::start().await;
         let nats = TestNats::start().await;
         let (database_url, nats_url) = (database.url("hr_svc"), nats.url());
-        let line = ["hr-svc", "--database-url", &database_url, "--nats-url", &nats_url];
+        let line = [
+            "hr-svc",
+            "--database-url",
+            &database_url,
+            "--nats-url",
+            &nats_url,
+            // No hole is ever fetched here.
+            "--ledger-url",
+            "http://127.0.0.1:9",
+        ];
         let config = Config::parse_from(line.iter().chain(settings));
         let shutdown = Shutdown::new();
         let bus = log::connect(&config.nats, "test").await.unwrap();
+        let ledger = PlayedService::start(&database, bus.clone(), "ledger", &shutdown).await;
         let pool = pg::connect(&config.postgres, "hr").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -64,8 +80,10 @@ impl App {
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
         Self {
             client: HrServiceClient::new(channel.clone()),
+            payroll: PayrollServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
             log: ServiceLog::new(&db, "hr", WAIT_MAX),
+            ledger,
             db,
             bus,
             url,
@@ -79,6 +97,12 @@ impl App {
     pub(crate) fn with_token(&self, token: String) -> HrServiceClient<rpc::Client> {
         let config = rpc::ClientConfig { token: Some(token), ..Default::default() };
         HrServiceClient::new(config.client(&self.url).unwrap())
+    }
+
+    /// The payroll of whoever has the token.
+    pub(crate) fn payroll_with_token(&self, token: String) -> PayrollServiceClient<rpc::Client> {
+        let config = rpc::ClientConfig { token: Some(token), ..Default::default() };
+        PayrollServiceClient::new(config.client(&self.url).unwrap())
     }
 
     pub(crate) async fn create(
@@ -98,6 +122,83 @@ impl App {
         request: pb::UpdateEmployeeRequest,
     ) -> Result<pb::Employee, Status> {
         Ok(self.client.clone().update_employee(request).await?.into_inner().employee.unwrap())
+    }
+
+    /// Ann on that salary from that day on, with nothing withheld.
+    pub(crate) async fn hire(&self, salary_pence: i64, hire_date: &str) -> pb::Employee {
+        let hire_date = hire_date.to_owned();
+        let request =
+            pb::CreateEmployeeRequest { salary_pence, hire_date, payroll_meta: None, ..ann() };
+        self.create(request).await.unwrap()
+    }
+
+    pub(crate) async fn terminate(
+        &self,
+        employee: &pb::Employee,
+        last_day: &str,
+    ) -> Result<pb::Employee, Status> {
+        let request = pb::TerminateEmployeeRequest {
+            employee_id: employee.employee_id.clone(),
+            last_day: last_day.to_owned(),
+            ..Default::default()
+        };
+        Ok(self.client.clone().terminate_employee(request).await?.into_inner().employee.unwrap())
+    }
+
+    pub(crate) async fn rehire(
+        &self,
+        employee: &pb::Employee,
+        first_day: &str,
+    ) -> Result<pb::Employee, Status> {
+        let request = pb::RehireEmployeeRequest {
+            employee_id: employee.employee_id.clone(),
+            first_day: first_day.to_owned(),
+            ..Default::default()
+        };
+        Ok(self.client.clone().rehire_employee(request).await?.into_inner().employee.unwrap())
+    }
+
+    pub(crate) async fn set_salary(
+        &self,
+        employee: &pb::Employee,
+        salary_pence: i64,
+        effective_date: &str,
+    ) -> Result<pb::Employee, Status> {
+        let request = pb::SetSalaryRequest {
+            employee_id: employee.employee_id.clone(),
+            salary_pence,
+            effective_date: effective_date.to_owned(),
+            ..Default::default()
+        };
+        Ok(self.client.clone().set_salary(request).await?.into_inner().employee.unwrap())
+    }
+
+    /// Says what the payroll withholds, and what it owes on top.
+    pub(crate) async fn withhold(&self, employee: &pb::Employee, inputs: &[(&str, i32)]) {
+        let inputs: Vec<(&str, Kind)> =
+            inputs.iter().map(|(key, pence)| (*key, Kind::NumberValue((*pence).into()))).collect();
+        let to = pb::Employee { payroll_meta: Some(object(&inputs)), ..employee.clone() };
+        self.update(change(&to, &["payroll_meta"])).await.unwrap();
+    }
+
+    /// What is earned from which day on.
+    pub(crate) async fn salary_history(&self, employee_id: &str) -> Vec<(String, i64)> {
+        let request = pb::ListSalariesRequest {
+            employee_id: employee_id.to_owned(),
+            page_size: 1000,
+            page_token: String::new(),
+        };
+        let salaries = self.client.clone().list_salaries(request).await.unwrap().into_inner();
+        let salaries = salaries.salaries.into_iter();
+        salaries.map(|salary| (salary.effective_date, salary.salary_pence)).collect()
+    }
+
+    /// Today, where the business is.
+    pub(crate) async fn today(&self) -> NaiveDate {
+        sqlx::query_scalar("select (now() at time zone 'Europe/London')::date")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
     }
 
     /// Days from which on salaries are paid, in pence a year, oldest first; days as how many they are behind the first.
@@ -188,4 +289,14 @@ pub(crate) fn object(fields: &[(&str, Kind)]) -> Struct {
 
 pub(crate) fn text(text: &str) -> Kind {
     Kind::StringValue(text.to_owned())
+}
+
+pub(crate) fn day(date: NaiveDate) -> String {
+    date.format("%Y-%m-%d").to_string()
+}
+
+/// First and last days of employments.
+pub(crate) fn spans(employee: &pb::Employee) -> Vec<(String, String)> {
+    let span = |span: &pb::Employment| (span.first_day.clone(), span.last_day.clone());
+    employee.employments.iter().map(span).collect()
 }

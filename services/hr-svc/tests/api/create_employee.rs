@@ -1,10 +1,11 @@
+use chrono::Days;
 use prost_types::{ListValue, Value, value::Kind};
 use proto::hr::v1::CreateEmployeeRequest;
 use tonic::Code;
 
 use testkit::refusal;
 
-use crate::app::{App, ann, object, text};
+use crate::app::{App, ann, day, object, spans, text};
 
 #[tokio::test]
 async fn an_employee_is_as_was_asked_for() {
@@ -68,8 +69,19 @@ async fn every_bad_field_is_named() {
         role: "r".repeat(65),
         salary_pence: -1,
         payroll_meta: Some(object(&[("a", text(&"x".repeat(16 << 10)))])),
+        payroll_group: "Main".to_owned(),
+        hire_date: "2026-02-29".to_owned(),
     };
-    let all = ["request_id", "name", "email", "role", "salary_pence", "payroll_meta"];
+    let all = [
+        "request_id",
+        "name",
+        "email",
+        "role",
+        "salary_pence",
+        "payroll_meta",
+        "payroll_group",
+        "hire_date",
+    ];
     refusal(app.create(bad).await).names(&all);
     let empty = CreateEmployeeRequest::default();
     refusal(app.create(empty).await).names(&["name", "email", "role"]);
@@ -85,6 +97,14 @@ async fn every_bad_field_is_named() {
     for salary_pence in [-1, 2_000_000_001, i64::MAX, i64::MIN] {
         let request = CreateEmployeeRequest { salary_pence, ..ann() };
         refusal(app.create(request).await).names(&["salary_pence"]);
+    }
+    for payroll_group in ["a b", "ä", "a.b", &"g".repeat(33)] {
+        let request = CreateEmployeeRequest { payroll_group: payroll_group.to_owned(), ..ann() };
+        refusal(app.create(request).await).names(&["payroll_group"]);
+    }
+    for hire_date in ["1899-12-31", "3000-01-01", "24.11.2026", "2026-11"] {
+        let request = CreateEmployeeRequest { hire_date: hire_date.to_owned(), ..ann() };
+        refusal(app.create(request).await).names(&["hire_date"]);
     }
     assert_eq!(app.counts().await, (0, 0, 0));
 }
@@ -146,5 +166,52 @@ async fn payroll_data_come_back_as_they_were_given() {
     for bad in bad {
         let request = CreateEmployeeRequest { payroll_meta: Some(bad), ..ann() };
         refusal(app.create(request).await).names(&["payroll_meta"]);
+    }
+}
+
+#[tokio::test]
+async fn each_input_of_the_payroll_is_whole_pence_or_is_named() {
+    let app = App::start().await;
+    let bad = object(&[
+        ("paye_pence", Kind::NumberValue(-1.0)),
+        ("employee_ni_pence", Kind::NumberValue(0.5)),
+        ("employee_pension_pence", text("100")),
+        ("employer_ni_pence", Kind::NumberValue(2_000_000_001.0)),
+        ("employer_pension_pence", Kind::NullValue(0)),
+        ("paye", text("is nobody's business")),
+    ]);
+    let request = CreateEmployeeRequest { payroll_meta: Some(bad), ..ann() };
+    refusal(app.create(request).await).names(&[
+        "payroll_meta.paye_pence",
+        "payroll_meta.employee_ni_pence",
+        "payroll_meta.employee_pension_pence",
+        "payroll_meta.employer_ni_pence",
+        "payroll_meta.employer_pension_pence",
+    ]);
+    let most = object(&[("paye_pence", Kind::NumberValue(2_000_000_000.0))]);
+    let request = CreateEmployeeRequest { payroll_meta: Some(most.clone()), ..ann() };
+    assert_eq!(app.create(request).await.unwrap().payroll_meta, Some(most));
+}
+
+#[tokio::test]
+async fn an_employee_is_hired_today_or_on_the_day_that_is_said() {
+    let app = App::start().await;
+    let today = app.today().await;
+    let hired = app.create(ann()).await.unwrap();
+    assert_eq!(
+        (hired.payroll_group.as_str(), spans(&hired)),
+        ("main", vec![(day(today), String::new())])
+    );
+    let days = [today - Days::new(400), today + Days::new(400)];
+    for hire_date in days.map(day) {
+        let request = CreateEmployeeRequest {
+            hire_date: hire_date.clone(),
+            payroll_group: "shop-2".to_owned(),
+            ..ann()
+        };
+        let hired = app.create(request).await.unwrap();
+        assert_eq!(spans(&hired), [(hire_date.clone(), String::new())]);
+        assert_eq!((hired.payroll_group.as_str(), hired.salary_pence), ("shop-2", Some(3_000_000)));
+        assert_eq!(app.salary_history(&hired.employee_id).await, [(hire_date, 3_000_000)]);
     }
 }

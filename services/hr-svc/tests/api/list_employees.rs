@@ -70,8 +70,15 @@ async fn a_page_of_much_payroll_data_ends_where_a_message_is_full() {
 async fn every_bad_field_is_named() {
     let app = App::start().await;
     for page_size in [-1, 1001] {
-        let bad = ListEmployeesRequest { page_size, page_token: "x".to_owned() };
-        refusal(list(&app, bad).await).names(&["page_size", "page_token"]);
+        let bad = ListEmployeesRequest {
+            page_size,
+            page_token: "x".to_owned(),
+            payroll_group: "A".to_owned(),
+            role: "r".repeat(65),
+            employed_on: "today".to_owned(),
+        };
+        let all = ["role", "payroll_group", "employed_on", "page_size", "page_token"];
+        refusal(list(&app, bad).await).names(&all);
     }
     app.create(ann()).await.unwrap();
     app.create(ann()).await.unwrap();

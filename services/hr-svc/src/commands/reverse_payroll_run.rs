@@ -1,0 +1,87 @@
+use chrono_tz::Tz;
+use ids::PayrollRunId;
+use log::{Cause, Log, NewEvent, RequestKey};
+use proto::events::v1::PayrollReversed;
+use sqlx::PgConnection;
+
+use crate::{
+    HrError, commands,
+    domain::{self, Move, PayrollRun, Payslip, RunKind, RunStatus},
+    store,
+};
+
+#[derive(Debug)]
+pub(crate) struct ReversePayrollRun {
+    pub(crate) request_key: Option<RequestKey>,
+    pub(crate) cause: Cause,
+    pub(crate) id: PayrollRunId,
+    pub(crate) etag: Option<String>,
+}
+
+/// Takes a run back by its mirror, which is answered, too. Locks the month's runs.
+#[tracing::instrument(name = "hr.reverse_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
+pub(crate) async fn reverse_payroll_run(
+    log: &Log,
+    zone: Tz,
+    command: &ReversePayrollRun,
+) -> Result<(PayrollRun, PayrollRun), HrError> {
+    let mut tx = log.begin().await?;
+    let request_key = command.request_key.as_ref();
+    if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, command.id).await? {
+        let run = store::payroll_runs::get_answered(&mut tx, &earlier).await?;
+        return with_mirror(&mut tx, run).await;
+    }
+    let run = store::payroll_runs::lock(&mut tx, command.id).await?;
+    let Some(after) = commands::moved(&run, Move::Reverse, command.etag.as_deref())? else {
+        let both = with_mirror(&mut tx, run).await?;
+        log.commit(tx).await?;
+        return Ok(both);
+    };
+    let now = store::clock(&mut tx).await?;
+    let today = domain::day_of(now, zone);
+    let mirror = PayrollRun {
+        id: PayrollRunId::generate(),
+        kind: RunKind::Reversal,
+        status: RunStatus::Reversed,
+        created_at: now,
+        approved_at: Some(now),
+        reversed_on: Some(today),
+        reverses_run_id: Some(run.id),
+        paid_on: None,
+        journal_id: None,
+        payment_journal_id: None,
+        version: 1,
+        ..run.clone()
+    };
+    let payslips = store::payslips::all(&mut tx, run.id).await?;
+    let payslips: Vec<Payslip> =
+        payslips.iter().map(|payslip| payslip.mirrored(mirror.id)).collect();
+    let mirror = mirror.with_payslips(&payslips);
+    if !store::payroll_runs::insert_draft(&mut tx, &mirror).await? {
+        return Err(HrError::StaleRunEtag(run.id));
+    }
+    store::payslips::insert(&mut tx, &payslips).await?;
+    store::payroll_runs::close_mirror(&mut tx, &mirror).await?;
+
+    let after = PayrollRun { reversed_on: Some(today), reversal_run_id: Some(mirror.id), ..after };
+    let data = PayrollReversed {
+        payroll_run_id: after.id.to_string(),
+        reversal_id: mirror.id.to_string(),
+        approved: Some(commands::approved(&after, today)?),
+        was_paid: run.status == RunStatus::Paid,
+    };
+    let told = NewEvent::new("payroll.reversed", after.id, after.version, &data, &command.cause);
+    store::payroll_runs::update(&mut tx, &after, told.id()).await?;
+    log.append(&mut tx, &[told]).await?;
+    log.commit(tx).await?;
+    Ok((after, mirror))
+}
+
+async fn with_mirror(
+    db: &mut PgConnection,
+    run: PayrollRun,
+) -> Result<(PayrollRun, PayrollRun), HrError> {
+    let mirror = run.reversal_run_id.ok_or(sqlx::Error::RowNotFound)?;
+    let mirror = store::payroll_runs::get(db, mirror).await?;
+    Ok((run, mirror))
+}

@@ -1,0 +1,5 @@
+//! Events of other services that payroll runs take note of.
+
+mod ledger;
+
+pub(crate) use ledger::Books;
