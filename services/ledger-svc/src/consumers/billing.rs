@@ -1,71 +1,42 @@
-use std::fmt::Display;
-
-use chrono::NaiveDate;
-use ids::JournalId;
-use log::{Apply, ApplyError, Cause, Event, Log, NewEvent};
+use log::{Apply, ApplyError, Event, Log};
 use money::Money;
-use proto::{
-    common::v1 as pb,
-    events::v1::{CreditNoteIssued, InvoiceIssued, InvoiceVoided, JournalPosted, PaymentReceived},
+use proto::events::v1::{
+    CreditAllocated, CreditNoteIssued, InvoiceIssued, InvoiceVoided, InvoiceWrittenOff,
+    PaymentAllocated, PaymentReceived, PaymentReversed, RefundIssued,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{self, Fact, Journal},
-    store,
-};
+use super::{Told, amount, book, day, not_booked, read_id};
+use crate::domain::{Fact, Paid};
 
 const SOURCE: &str = "billing";
 
-/// What billing-svc tells is booked: a journal for each event that moves money.
+/// Invoices, credit notes and payments.
 #[derive(Debug, Clone)]
 pub(crate) struct BillingBooks {
     pub(crate) log: Log,
 }
 
 impl Apply for BillingBooks {
-    const TYPES: &'static [&'static str] =
-        &["invoice.issued", "invoice.voided", "credit_note.issued", "payment.received"];
+    const TYPES: &'static [&'static str] = &[
+        "invoice.issued",
+        "invoice.voided",
+        "invoice.written_off",
+        "credit_note.issued",
+        "payment.received",
+        "payment.reversed",
+        "credit.allocated",
+        "refund.issued",
+    ];
 
-    /// Three statements however many.
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
-        let mut journals = Vec::with_capacity(events.len());
-        for event in events {
-            let journal = journal(event)?;
-            if !journal.lines.is_empty() {
-                journals.push((journal, Cause::of_event(event)));
-            }
-        }
-        let heads: Vec<&Journal> = journals.iter().map(|(journal, _)| journal).collect();
-        let new = store::journals::insert(tx, &heads).await?;
-        journals.retain(|(journal, _)| new.contains(&journal.id));
-
-        let posted: Vec<&Journal> = journals.iter().map(|(journal, _)| journal).collect();
-        store::entries::insert(tx, &posted).await?;
-        let news: Vec<NewEvent> = journals
-            .iter()
-            .map(|(journal, cause)| told(journal, cause))
-            .collect::<Result<_, _>>()?;
-        self.log.append(tx, &news).await?;
-        Ok(())
+        book(tx, &self.log, SOURCE, events, read).await
     }
 }
 
-fn journal(event: &Event) -> Result<Journal, ApplyError> {
-    let (fact, effective_date) = read(event)?;
-    Ok(Journal {
-        id: JournalId::generate(),
-        source: SOURCE,
-        source_event_id: event.id,
-        event_type: event.event_type.clone(),
-        effective_date,
-        lines: domain::book(&fact).map_err(refused)?,
-    })
-}
-
-fn read(event: &Event) -> Result<(Fact, NaiveDate), ApplyError> {
-    Ok(match event.event_type.as_str() {
+fn read(event: &Event) -> Result<Told, ApplyError> {
+    Ok(Some(match event.event_type.as_str() {
         "invoice.issued" => {
             let data: InvoiceIssued = event.data()?;
             let invoice_id = read_id(&data.invoice_id)?;
@@ -78,6 +49,12 @@ fn read(event: &Event) -> Result<(Fact, NaiveDate), ApplyError> {
             let (gross, tax) = (amount(data.amount.as_ref())?, amount(data.tax.as_ref())?);
             (Fact::InvoiceVoided { invoice_id, gross, tax }, day(&data.void_date)?)
         }
+        "invoice.written_off" => {
+            let data: InvoiceWrittenOff = event.data()?;
+            let invoice_id = read_id(&data.invoice_id)?;
+            let amount = amount(data.amount.as_ref())?;
+            (Fact::InvoiceWrittenOff { invoice_id, amount }, day(&data.write_off_date)?)
+        }
         "credit_note.issued" => {
             let data: CreditNoteIssued = event.data()?;
             let invoice_id = read_id(&data.invoice_id)?;
@@ -87,49 +64,42 @@ fn read(event: &Event) -> Result<(Fact, NaiveDate), ApplyError> {
         }
         "payment.received" => {
             let data: PaymentReceived = event.data()?;
-            let mut allocations = Vec::with_capacity(data.allocations.len());
-            for part in &data.allocations {
-                allocations.push((read_id(&part.invoice_id)?, amount(part.amount.as_ref())?));
-            }
-            let fact = Fact::PaymentReceived {
+            let paid = Paid {
                 payment_id: read_id(&data.payment_id)?,
                 amount: amount(data.amount.as_ref())?,
-                allocations,
+                allocations: shares(&data.allocations)?,
                 unallocated: amount(data.unallocated.as_ref())?,
             };
-            (fact, day(&data.receive_date)?)
+            (Fact::PaymentReceived(paid), day(&data.receive_date)?)
         }
-        other => return Err(refused(format!("{other} is not booked"))),
-    })
+        "payment.reversed" => {
+            let data: PaymentReversed = event.data()?;
+            let paid = Paid {
+                payment_id: read_id(&data.payment_id)?,
+                amount: amount(data.amount.as_ref())?,
+                allocations: shares(&data.allocations)?,
+                unallocated: amount(data.unallocated.as_ref())?,
+            };
+            (Fact::PaymentReversed(paid), day(&data.reverse_date)?)
+        }
+        "credit.allocated" => {
+            let data: CreditAllocated = event.data()?;
+            let (amount, allocations) = (amount(data.amount.as_ref())?, shares(&data.allocations)?);
+            (Fact::CreditAllocated { amount, allocations }, day(&data.allocate_date)?)
+        }
+        "refund.issued" => {
+            let data: RefundIssued = event.data()?;
+            let refund_id = read_id(&data.refund_id)?;
+            let amount = amount(data.amount.as_ref())?;
+            (Fact::RefundIssued { refund_id, amount }, day(&data.refund_date)?)
+        }
+        _ => return Err(not_booked(event)),
+    }))
 }
 
-/// A journal refers to the document of its first line.
-fn told(journal: &Journal, cause: &Cause) -> Result<NewEvent, ApplyError> {
-    let first = journal.lines.first().ok_or_else(|| refused("a journal without lines"))?;
-    let debit = domain::sum(&journal.lines, |line| line.debit).map_err(refused)?;
-    let data = JournalPosted {
-        journal_id: journal.id.to_string(),
-        source_event_id: journal.source_event_id.to_string(),
-        ref_type: first.ref_type.to_string(),
-        ref_id: first.ref_id.to_string(),
-        effective_date: rpc::to_date(journal.effective_date),
-        amount: Some(rpc::to_money(debit)),
-    };
-    Ok(NewEvent::new("journal.posted", journal.id, 1, &data, cause))
-}
-
-fn read_id(text: &str) -> Result<Uuid, ApplyError> {
-    text.parse().map_err(refused)
-}
-
-fn day(text: &str) -> Result<NaiveDate, ApplyError> {
-    rpc::from_date(text).map_err(refused)
-}
-
-fn amount(money: Option<&pb::Money>) -> Result<Money, ApplyError> {
-    rpc::from_money(money).map_err(refused)
-}
-
-fn refused(why: impl Display) -> ApplyError {
-    ApplyError::Refused(why.to_string())
+/// Invoices with what each got.
+fn shares(allocations: &[PaymentAllocated]) -> Result<Vec<(Uuid, Money)>, ApplyError> {
+    let share =
+        |part: &PaymentAllocated| Ok((read_id(&part.invoice_id)?, amount(part.amount.as_ref())?));
+    allocations.iter().map(share).collect()
 }

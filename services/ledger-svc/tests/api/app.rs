@@ -8,12 +8,9 @@ use async_nats::{
 };
 use clap::Parser;
 use ledger_svc::Config;
-use log::{Cause, NewEvent};
+use log::NewEvent;
 use proto::{
     common::v1::Money,
-    events::v1::{
-        CreditNoteIssued, InvoiceIssued, InvoiceVoided, PaymentAllocated, PaymentReceived,
-    },
     ledger::v1::{self as pb, ledger_service_client::LedgerServiceClient},
     log::v1::event_log_client::EventLogClient,
 };
@@ -32,6 +29,8 @@ pub(crate) struct App {
     pub(crate) event_log: EventLogClient<rpc::Client>,
     pub(crate) log: ServiceLog,
     pub(crate) billing: PlayedService,
+    pub(crate) inventory: PlayedService,
+    pub(crate) hr: PlayedService,
     /// Sees everything.
     pub(crate) db: PgPool,
     pub(crate) database: TestDb,
@@ -49,7 +48,10 @@ impl Drop for App {
 
 impl App {
     pub(crate) async fn start() -> Self {
-        let database = TestDb::start().await;
+        Self::start_on(TestDb::start().await).await
+    }
+
+    pub(crate) async fn start_on(database: TestDb) -> Self {
         let nats = TestNats::start().await;
         let config = Config::parse_from([
             "ledger-svc",
@@ -60,10 +62,16 @@ impl App {
             // No hole is ever fetched here.
             "--billing-url",
             "http://127.0.0.1:9",
+            "--inventory-url",
+            "http://127.0.0.1:9",
+            "--hr-url",
+            "http://127.0.0.1:9",
         ]);
         let shutdown = Shutdown::new();
         let bus = log::connect(&config.nats, "test").await.unwrap();
-        let billing = PlayedService::start(&database, bus.clone(), "billing", &shutdown).await;
+        let play = |schema| PlayedService::start(&database, bus.clone(), schema, &shutdown);
+        let (billing, inventory, hr) =
+            (play("billing").await, play("inventory").await, play("hr").await);
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
         let channel = serve(&config, &shutdown).await;
         Self {
@@ -71,6 +79,8 @@ impl App {
             event_log: EventLogClient::new(channel),
             log: ServiceLog::new(&db, "ledger", WAIT_MAX),
             billing,
+            inventory,
+            hr,
             db,
             database,
             config,
@@ -87,14 +97,28 @@ impl App {
 
     /// Publishes billing's events, all of them twice, and waits until this service has booked them or put them aside.
     pub(crate) async fn hear(&self, events: &[NewEvent]) {
+        self.hear_from("billing", events).await;
+    }
+
+    /// The same of any source.
+    pub(crate) async fn hear_from(&self, source: &str, events: &[NewEvent]) {
         // The position lets the second ones through: it never saw their places in the log.
-        let log = &self.billing.log;
+        let log = &self.played(source).log;
         let mut tx = log.begin().await.unwrap();
         for _ in 0..2 {
             log.append(&mut tx, events).await.unwrap();
         }
         log.commit(tx).await.unwrap();
-        self.log.catch_up("billing").await;
+        self.log.catch_up(source).await;
+    }
+
+    fn played(&self, source: &str) -> &PlayedService {
+        match source {
+            "billing" => &self.billing,
+            "inventory" => &self.inventory,
+            "hr" => &self.hr,
+            other => panic!("{other} is not played here"),
+        }
     }
 
     pub(crate) async fn hear_once(&self, events: &[NewEvent]) {
@@ -111,7 +135,7 @@ impl App {
     pub(crate) async fn journal(&self, event: &NewEvent) -> Option<Journal> {
         let found: Option<(Uuid, String, String, String)> = sqlx::query_as(
             "select id, event_type, effective_date::text, ref_type || ' ' || ref_id from ledger.journals
-             where source = 'billing' and source_event_id = $1",
+             where source_event_id = $1",
         )
         .bind(event.id())
         .fetch_optional(&self.db)
@@ -139,6 +163,40 @@ impl App {
         self.client.clone().get_trial_balance(request).await.unwrap().into_inner()
     }
 
+    pub(crate) async fn post(&self, journal: pb::NewJournal) -> Result<pb::Journal, Status> {
+        let request = pb::PostJournalRequest { journal: Some(journal), ..Default::default() };
+        self.post_request(request).await
+    }
+
+    pub(crate) async fn post_request(
+        &self,
+        request: pb::PostJournalRequest,
+    ) -> Result<pb::Journal, Status> {
+        Ok(self.client.clone().post_journal(request).await?.into_inner().journal.unwrap())
+    }
+
+    pub(crate) async fn reverse(
+        &self,
+        request: pb::ReverseJournalRequest,
+    ) -> Result<pb::Journal, Status> {
+        Ok(self.client.clone().reverse_journal(request).await?.into_inner().journal.unwrap())
+    }
+
+    pub(crate) async fn get_journal(&self, journal_id: &str) -> Result<pb::Journal, Status> {
+        let request = pb::GetJournalRequest { journal_id: journal_id.to_owned() };
+        Ok(self.client.clone().get_journal(request).await?.into_inner().journal.unwrap())
+    }
+
+    pub(crate) async fn close(&self, period: &str) -> Result<pb::Period, Status> {
+        let request = pb::ClosePeriodRequest { period: period.to_owned(), ..Default::default() };
+        Ok(self.client.clone().close_period(request).await?.into_inner().period.unwrap())
+    }
+
+    pub(crate) async fn reopen(&self, period: &str) -> Result<pb::Period, Status> {
+        let request = pb::ReopenPeriodRequest { period: period.to_owned(), ..Default::default() };
+        Ok(self.client.clone().reopen_period(request).await?.into_inner().period.unwrap())
+    }
+
     /// Debit − credit of the accounts that have entries, as `1100 12.00`.
     pub(crate) async fn balances(&self, as_of_date: &str) -> Vec<String> {
         let balances = self.trial_balance(as_of_date).await.balances;
@@ -156,7 +214,8 @@ impl App {
         Ok((page.entries, page.next_page_token))
     }
 
-    /// Panics unless every journal and every document balances, each event is booked once, and each journal was told of once.
+    /// Panics unless every journal and every document balances, each event is booked once, each journal was told of once, one by hand by
+    /// the event that it books, a reversal mirrors its original, and the sums of the days are those of the entries.
     pub(crate) async fn check_books(&self) {
         let off: Vec<String> = sqlx::query_scalar(
             "select 'document ' || ref_id from ledger.ledger_entries
@@ -170,7 +229,25 @@ impl App {
                          where e.event_type = 'journal.posted' and e.payload->>'subject' = j.id::text)
              union all
              select 'news of ' || (payload->>'subject') from ledger.events_log
-             where (payload->>'subject')::uuid not in (select id from ledger.journals)",
+             where event_type = 'journal.posted' and (payload->>'subject')::uuid not in (select id from ledger.journals)
+             union all
+             select 'by hand ' || j.id from ledger.journals j
+             where j.source = 'ledger'
+               and not exists (select from ledger.events_log e
+                               where e.payload->>'id' = j.source_event_id::text and e.payload->>'subject' = j.id::text)
+             union all
+             select 'reversal ' || r.id from ledger.journals r
+             where exists (
+               select from (select account, ref_type, ref_id, debit, credit from ledger.ledger_entries where journal_id = r.id) m
+               full join (select account, ref_type, ref_id, credit as debit, debit as credit from ledger.ledger_entries
+                          where journal_id = r.reverses_journal_id) o using (account, ref_type, ref_id, debit, credit)
+               where r.reverses_journal_id is not null and (m is null or o is null))
+             union all
+             select 'day ' || coalesce(d.account, s.account) || ' ' || coalesce(d.day, s.day) from ledger.account_days d
+             full join (select e.account, j.effective_date as day, sum(e.debit) as debit, sum(e.credit) as credit
+                        from ledger.ledger_entries e join ledger.journals j on j.id = e.journal_id group by 1, 2) s
+               on s.account = d.account and s.day = d.day
+             where (d.debit, d.credit) is distinct from (s.debit, s.credit)",
         )
         .fetch_all(&self.db)
         .await
@@ -190,6 +267,23 @@ pub(crate) struct Journal {
     pub(crate) document: String,
     /// As `1100 12.00 0.00 invoice <id>`: account, debit, credit, document.
     pub(crate) lines: Vec<String>,
+}
+
+impl Journal {
+    /// All of whose lines refer to one document.
+    pub(crate) fn of(
+        document: &str,
+        event_type: &str,
+        effective_date: &str,
+        lines: &[&str],
+    ) -> Self {
+        Self {
+            event_type: event_type.to_owned(),
+            effective_date: effective_date.to_owned(),
+            document: document.to_owned(),
+            lines: lines.iter().map(|line| format!("{line} {document}")).collect(),
+        }
+    }
 }
 
 async fn serve(config: &Config, shutdown: &Shutdown) -> rpc::Client {
@@ -212,68 +306,28 @@ pub(crate) fn money(amount: &str) -> Option<Money> {
     Some(Money { amount: amount.to_owned(), currency_code: "GBP".to_owned() })
 }
 
-pub(crate) fn issued(invoice: &str, gross: &str, tax: &str, date: &str) -> NewEvent {
-    let data = InvoiceIssued {
-        invoice_id: invoice.to_owned(),
-        amount: money(gross),
-        tax: money(tax),
-        issue_date: date.to_owned(),
-        ..Default::default()
-    };
-    NewEvent::new("invoice.issued", invoice, 1, &data, &Cause::of_call())
+/// What `amount` is, in pence.
+pub(crate) fn pence(amount: Option<Money>) -> i64 {
+    amount.unwrap().amount.replace('.', "").parse().unwrap()
 }
 
-pub(crate) fn voided(invoice: &str, gross: &str, tax: &str, date: &str) -> NewEvent {
-    let data = InvoiceVoided {
-        invoice_id: invoice.to_owned(),
-        amount: money(gross),
-        tax: money(tax),
-        void_date: date.to_owned(),
-        ..Default::default()
+/// `NewLine`s of (account, debit, credit), where "" is none.
+pub(crate) fn lines(lines: &[(&str, &str, &str)]) -> Vec<pb::NewLine> {
+    let side = |amount: &str| if amount.is_empty() { None } else { money(amount) };
+    let line = |(account, debit, credit): &(&str, &str, &str)| pb::NewLine {
+        account: (*account).to_owned(),
+        debit: side(debit),
+        credit: side(credit),
     };
-    NewEvent::new("invoice.voided", invoice, 2, &data, &Cause::of_call())
+    lines.iter().map(line).collect()
 }
 
-/// Takes an invoice back of which all but the residual was paid.
-pub(crate) fn credited(
-    invoice: &str,
-    gross: &str,
-    tax: &str,
-    residual: &str,
-    date: &str,
-) -> NewEvent {
-    let data = CreditNoteIssued {
-        credit_note_id: new_id(),
-        invoice_id: invoice.to_owned(),
-        amount: money(gross),
-        tax: money(tax),
-        residual: money(residual),
-        issue_date: date.to_owned(),
+/// Money that an owner pays in.
+pub(crate) fn capital(amount: &str, date: &str) -> pb::NewJournal {
+    pb::NewJournal {
+        effective_date: date.to_owned(),
+        description: "Capital paid in".to_owned(),
+        lines: lines(&[("1200", amount, ""), ("3200", "", amount)]),
         ..Default::default()
-    };
-    NewEvent::new("credit_note.issued", invoice, 2, &data, &Cause::of_call())
-}
-
-/// Money of which each invoice named got a part; `unallocated` is the rest.
-pub(crate) fn paid(
-    payment: &str,
-    amount: &str,
-    allocations: &[(&str, &str)],
-    unallocated: &str,
-    date: &str,
-) -> NewEvent {
-    let part = |(invoice, amount): &(&str, &str)| PaymentAllocated {
-        invoice_id: (*invoice).to_owned(),
-        amount: money(amount),
-        residual: money("0.00"),
-    };
-    let data = PaymentReceived {
-        payment_id: payment.to_owned(),
-        amount: money(amount),
-        allocations: allocations.iter().map(part).collect(),
-        unallocated: money(unallocated),
-        receive_date: date.to_owned(),
-        ..Default::default()
-    };
-    NewEvent::new("payment.received", payment, 1, &data, &Cause::of_call())
+    }
 }

@@ -2,7 +2,10 @@
 
 use sqlx::{AssertSqlSafe, PgPool, error::DatabaseError};
 
-use crate::app::{App, issued, new_id};
+use crate::{
+    app::{App, capital, new_id},
+    events::issued,
+};
 
 /// For the service's own role, and for one that may do everything.
 fn logins(app: &App) -> [String; 2] {
@@ -59,6 +62,7 @@ async fn nobody_changes_or_deletes_what_is_booked() {
         "update ledger.journals set effective_date = '2020-01-01'",
         "delete from ledger.journals",
         "truncate ledger.journals, ledger.ledger_entries",
+        "update ledger.journals set description = 'x'",
         "update ledger.events_log set event_type = 'x'",
         "delete from ledger.events_log",
         "truncate ledger.events_log",
@@ -142,4 +146,48 @@ async fn nothing_joins_a_journal_that_was_posted_before_though_it_balances() {
         assert_eq!(refusal.constraint(), Some("ledger_entries_journal_check"));
     }
     assert_eq!(app.count("ledger.ledger_entries").await, 3);
+}
+
+#[tokio::test]
+async fn the_sums_of_the_days_follow_from_the_entries_and_from_nothing_else() {
+    let app = App::start().await;
+    app.hear(&[issued(&new_id(), "12.00", "2.00", "2026-03-31")]).await;
+    let before = app.trial_balance("").await;
+    let statements = [
+        "insert into ledger.account_days values ('1100', '2026-04-01', 1, 0)",
+        "update ledger.account_days set debit = debit + 1",
+        "delete from ledger.account_days",
+    ];
+    for url in logins(&app) {
+        let pool = PgPool::connect(&url).await.unwrap();
+        for statement in statements {
+            let refusal = refused(&pool, statement).await;
+            assert_eq!(refusal.code().unwrap(), "23001", "{statement}: {refusal}");
+            assert!(refusal.message().ends_with("follows from the entries"), "{refusal}");
+        }
+        let posted = posting(&[("1200", "5.00", "0"), ("2110", "0", "5.00")]);
+        run(&pool, &posted).await.unwrap();
+        app.check_books().await;
+    }
+    assert_ne!(app.trial_balance("").await, before);
+}
+
+#[tokio::test]
+async fn a_journal_is_reversed_once_and_only_one_by_hand_has_a_reason() {
+    let app = App::start().await;
+    let original = app.post(capital("5.00", "2026-03-31")).await.unwrap().journal_id;
+    let reversing = |source: &str| {
+        posting(&[("3200", "5.00", "0"), ("1200", "0", "5.00")])
+            .replace("effective_date)", "effective_date, description, reverses_journal_id)")
+            .replace("'2026-03-31')", &format!("'2026-03-31', 'x', '{original}')"))
+            .replace("'test',", &format!("'{source}',"))
+    };
+    for url in logins(&app) {
+        let pool = PgPool::connect(&url).await.unwrap();
+        let refusal = refused(&pool, &reversing("billing")).await;
+        assert_eq!(refusal.constraint(), Some("journals_source_check"));
+    }
+    run(&app.db, &reversing("ledger")).await.unwrap();
+    let refusal = refused(&app.db, &reversing("ledger")).await;
+    assert_eq!(refusal.constraint(), Some("journals_reverses_journal_id_key"));
 }

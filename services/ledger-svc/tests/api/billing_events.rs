@@ -3,19 +3,16 @@
 use log::{Cause, NewEvent};
 use proto::events::v1::{InvoiceOverdue, InvoicePaid};
 
-use crate::app::{App, Journal, credited, issued, money, new_id, paid, voided};
+use crate::{
+    app::{App, Journal, money, new_id},
+    events::{allocated, bounced, credited, issued, paid, refunded, voided, written_off},
+};
 
 const DAY: &str = "2026-03-31";
 
-/// A journal all of whose lines refer to one document.
-fn journal(event_type: &str, effective_date: &str, document: &str, lines: &[&str]) -> Journal {
-    let document = format!("invoice {document}");
-    Journal {
-        event_type: event_type.to_owned(),
-        effective_date: effective_date.to_owned(),
-        lines: lines.iter().map(|line| format!("{line} {document}")).collect(),
-        document,
-    }
+/// A journal all of whose lines refer to one invoice.
+fn journal(event_type: &str, effective_date: &str, invoice: &str, lines: &[&str]) -> Journal {
+    Journal::of(&format!("invoice {invoice}"), event_type, effective_date, lines)
 }
 
 #[tokio::test]
@@ -74,8 +71,8 @@ async fn money_pays_invoices_and_what_is_too_much_is_the_customers() {
             format!("1100 0.00 120.00 invoice {first}"),
             format!("1200 29.99 0.00 invoice {second}"),
             format!("1100 0.00 29.99 invoice {second}"),
-            format!("1200 10.01 0.00 invoice {payment}"),
-            format!("2110 0.00 10.01 invoice {payment}"),
+            format!("1200 10.01 0.00 payment {payment}"),
+            format!("2110 0.00 10.01 payment {payment}"),
         ],
     };
     assert_eq!(app.journal(&event).await, Some(expected));
@@ -108,8 +105,107 @@ async fn money_without_an_invoice_is_the_customers() {
     let event = paid(&payment, "3.00", &[], "3.00", DAY);
     app.hear(std::slice::from_ref(&event)).await;
     let lines = ["1200 3.00 0.00", "2110 0.00 3.00"];
-    let expected = journal("payment.received", DAY, &payment, &lines);
+    let expected = Journal::of(&format!("payment {payment}"), "payment.received", DAY, &lines);
     assert_eq!(app.journal(&event).await, Some(expected));
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_is_taken_back_is_owed_again_and_no_credit_any_more() {
+    let app = App::start().await;
+    let (first, second, payment) = (new_id(), new_id(), new_id());
+    let shares = [(first.as_str(), "12.00"), (second.as_str(), "3.00")];
+    app.hear(&[paid(&payment, "20.00", &shares, "5.00", DAY)]).await;
+    let event = bounced(&payment, "20.00", &shares, "5.00", "2026-04-02");
+    app.hear(std::slice::from_ref(&event)).await;
+    let expected = Journal {
+        event_type: "payment.reversed".to_owned(),
+        effective_date: "2026-04-02".to_owned(),
+        document: format!("invoice {first}"),
+        lines: vec![
+            format!("1200 0.00 12.00 invoice {first}"),
+            format!("1100 12.00 0.00 invoice {first}"),
+            format!("1200 0.00 3.00 invoice {second}"),
+            format!("1100 3.00 0.00 invoice {second}"),
+            format!("1200 0.00 5.00 payment {payment}"),
+            format!("2110 5.00 0.00 payment {payment}"),
+        ],
+    };
+    assert_eq!(app.journal(&event).await, Some(expected));
+    assert_eq!(app.balances(DAY).await, ["1100 -15.00", "1200 20.00", "2110 -5.00"]);
+    assert_eq!(app.balances("").await, ["1100 0.00", "1200 0.00", "2110 0.00"]);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn credit_that_pays_invoices_is_owed_no_more_on_either_side() {
+    let app = App::start().await;
+    let (first, second) = (new_id(), new_id());
+    app.hear(&[
+        paid(&new_id(), "20.00", &[], "20.00", DAY),
+        issued(&first, "12.00", "0.00", DAY),
+        issued(&second, "30.00", "0.00", DAY),
+    ])
+    .await;
+    let event = allocated("19.00", &[(&first, "12.00"), (&second, "7.00")], "2026-04-02");
+    app.hear(std::slice::from_ref(&event)).await;
+    let expected = Journal {
+        event_type: "credit.allocated".to_owned(),
+        effective_date: "2026-04-02".to_owned(),
+        document: format!("invoice {first}"),
+        lines: vec![
+            format!("2110 12.00 0.00 invoice {first}"),
+            format!("1100 0.00 12.00 invoice {first}"),
+            format!("2110 7.00 0.00 invoice {second}"),
+            format!("1100 0.00 7.00 invoice {second}"),
+        ],
+    };
+    assert_eq!(app.journal(&event).await, Some(expected));
+    assert_eq!(app.balances("").await[..3], ["1100 23.00", "1200 20.00", "2110 -1.00"]);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn what_is_written_off_is_bad_debt() {
+    let app = App::start().await;
+    let invoice = new_id();
+    app.hear(&[issued(&invoice, "12.00", "2.00", DAY)]).await;
+    let event = written_off(&invoice, "12.00", "2026-06-30");
+    app.hear(std::slice::from_ref(&event)).await;
+    let lines = ["8100 12.00 0.00", "1100 0.00 12.00"];
+    let expected = journal("invoice.written_off", "2026-06-30", &invoice, &lines);
+    assert_eq!(app.journal(&event).await, Some(expected));
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_refund_leaves_the_bank_and_refers_to_itself() {
+    let app = App::start().await;
+    let refund = new_id();
+    let event = refunded(&refund, "4.50", DAY);
+    app.hear(std::slice::from_ref(&event)).await;
+    let lines = ["2110 4.50 0.00", "1200 0.00 4.50"];
+    let expected = Journal::of(&format!("payment {refund}"), "refund.issued", DAY, &lines);
+    assert_eq!(app.journal(&event).await, Some(expected));
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_credit_note_for_a_part_leaves_the_rest_owed() {
+    let app = App::start().await;
+    let invoice = new_id();
+    app.hear(&[
+        issued(&invoice, "12.00", "2.00", DAY),
+        paid(&new_id(), "5.00", &[(&invoice, "5.00")], "0.00", DAY),
+    ])
+    .await;
+    // 7.00 are owed: the note takes all of that and gives 1.00 back.
+    let event = credited(&invoice, "8.00", "1.33", "7.00", "2026-04-01");
+    app.hear(std::slice::from_ref(&event)).await;
+    let lines = ["4090 6.67 0.00", "2200 1.33 0.00", "1100 0.00 7.00", "2110 0.00 1.00"];
+    let expected = journal("credit_note.issued", "2026-04-01", &invoice, &lines);
+    assert_eq!(app.journal(&event).await, Some(expected));
+    assert_eq!(app.balances("").await[..3], ["1100 0.00", "1200 5.00", "2110 -1.00"]);
     app.check_books().await;
 }
 

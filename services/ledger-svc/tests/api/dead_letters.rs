@@ -11,7 +11,10 @@ use proto::{
 use testkit::refusal;
 use tonic::{Code, Status};
 
-use crate::app::{App, issued, money, new_id, paid, voided};
+use crate::{
+    app::{App, money, new_id},
+    events::{issued, paid, voided},
+};
 
 const DAY: &str = "2026-03-31";
 
@@ -110,7 +113,7 @@ async fn a_letter_that_was_mended_itself_is_booked_as_it_now_is() {
     sqlx::query(mend).bind(&payment).execute(&app.db).await.unwrap();
     assert_eq!(retry(&app, &payment).await.unwrap(), 1);
     let lines = app.journal(&event).await.unwrap().lines;
-    assert_eq!(lines[1], format!("2110 0.00 5.00 invoice {payment}"));
+    assert_eq!(lines[1], format!("2110 0.00 5.00 payment {payment}"));
     app.check_books().await;
 }
 

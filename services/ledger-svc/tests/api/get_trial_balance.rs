@@ -1,7 +1,10 @@
 use proto::ledger::v1::{AccountBalance, AccountType, GetTrialBalanceRequest};
 use testkit::refusal;
 
-use crate::app::{App, issued, money, new_id, paid};
+use crate::{
+    app::{App, money, new_id},
+    events::{issued, paid},
+};
 
 #[tokio::test]
 async fn empty_books_balance() {

@@ -2,7 +2,10 @@ use serde_json::{Value, json};
 
 use testkit::eventually;
 
-use crate::app::{App, WAIT_MAX, issued, new_id, paid};
+use crate::{
+    app::{App, WAIT_MAX, new_id},
+    events::{issued, paid},
+};
 
 const DAY: &str = "2026-03-31";
 

@@ -3,7 +3,10 @@ use proto::ledger::v1::{Entry, ListEntriesRequest};
 use testkit::refusal;
 use tonic::Code;
 
-use crate::app::{App, issued, money, new_id, paid, voided};
+use crate::{
+    app::{App, money, new_id},
+    events::{issued, paid, voided},
+};
 
 const DAY: &str = "2026-03-31";
 
@@ -54,6 +57,7 @@ async fn an_entry_says_what_was_booked_for_what_and_when() {
         effective_date: DAY.to_owned(),
         create_time: Some(posted_at.parse().unwrap()),
         event_type: "invoice.issued".to_owned(),
+        document_date: DAY.to_owned(),
     };
     assert_eq!((entries, token), (vec![expected], String::new()));
 }
@@ -101,7 +105,8 @@ async fn a_document_has_all_that_was_booked_for_it() {
         "1100 12.00 0.00",
     ];
     assert_eq!(list(&app, of_document(&invoice)).await.0, of_invoice);
-    assert_eq!(list(&app, of_document(&payment)).await.0, ["2110 0.00 1.00", "1200 1.00 0.00"]);
+    let of_payment = ListEntriesRequest { ref_type: "payment".to_owned(), ..of_document(&payment) };
+    assert_eq!(list(&app, of_payment).await.0, ["2110 0.00 1.00", "1200 1.00 0.00"]);
     let both = ListEntriesRequest { account: "1100".to_owned(), ..of_document(&invoice) };
     assert_eq!(list(&app, both).await.0, ["1100 0.00 5.00", "1100 12.00 0.00"]);
     let as_order = ListEntriesRequest { ref_type: "order".to_owned(), ..of_document(&invoice) };
@@ -140,6 +145,7 @@ async fn every_bad_field_is_named() {
         account: "1".repeat(65),
         ref_id: "INV-000001".to_owned(),
         ref_type: "receipt".to_owned(),
+        ..Default::default()
     };
     let named = ["page_size", "page_token", "ref_type", "ref_id", "account"];
     refusal(app.entries(bad).await).names(&named);
@@ -148,6 +154,46 @@ async fn every_bad_field_is_named() {
     refusal(app.entries(half).await).names(&["ref_id"]);
     let half = ListEntriesRequest { ref_type: String::new(), ..of_document(&new_id()) };
     refusal(app.entries(half).await).names(&["ref_type"]);
+    let days = |from: &str, to: &str| ListEntriesRequest {
+        from_date: from.to_owned(),
+        to_date: to.to_owned(),
+        ..of_account("1100")
+    };
+    refusal(app.entries(days("31 March", "2026-02-30")).await).names(&["from_date", "to_date"]);
+    refusal(app.entries(days("2026-04-01", "2026-03-31")).await).names(&["to_date"]);
+}
+
+#[tokio::test]
+async fn a_range_of_days_has_what_belongs_to_it_the_latest_day_first_page_by_page() {
+    let app = App::start().await;
+    let day = |day: u32| format!("2026-03-{day:02}");
+    for (n, on) in [(1, 10), (2, 12), (3, 11), (4, 12), (5, 14)] {
+        let event = issued(&new_id(), &format!("{n}.00"), "0.00", &day(on));
+        app.hear(std::slice::from_ref(&event)).await;
+    }
+    let days = |from: &str, to: &str| ListEntriesRequest {
+        from_date: from.to_owned(),
+        to_date: to.to_owned(),
+        ..of_account("1100")
+    };
+    let shown = |n: u32| format!("1100 {n}.00 0.00");
+    assert_eq!(list(&app, days(&day(12), &day(12))).await.0, [4, 2].map(shown));
+    assert_eq!(list(&app, days(&day(12), "")).await.0, [5, 4, 2].map(shown));
+    assert_eq!(list(&app, days("", &day(11))).await.0, [3, 1].map(shown));
+
+    let mut request = ListEntriesRequest { page_size: 2, ..days(&day(10), &day(13)) };
+    let mut pages = Vec::new();
+    for n in 6.. {
+        let (page, token) = list(&app, request.clone()).await;
+        pages.push(page);
+        if token.is_empty() {
+            break;
+        }
+        request.page_token = token;
+        // One that comes meanwhile, of a day that was sent already, moves nothing.
+        app.hear(&[issued(&new_id(), &format!("{n}.00"), "0.00", &day(13))]).await;
+    }
+    assert_eq!(pages, [[4, 2].map(shown), [3, 1].map(shown)]);
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use log::NewEvent;
 
 use testkit::eventually;
 
-use crate::app::{App, WAIT_MAX, credited, issued, new_id, paid};
+use crate::{
+    app::{App, WAIT_MAX, new_id},
+    events::{credited, issued, paid},
+};
 
 const DAY: &str = "2026-03-31";
 

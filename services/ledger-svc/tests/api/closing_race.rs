@@ -1,0 +1,142 @@
+//! No journal slips into a month that is closed meanwhile.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::AssertSqlSafe;
+use testkit::refusal;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tonic::Code;
+
+use crate::{
+    app::{App, capital, new_id},
+    events::issued,
+};
+
+const A_WHILE: Duration = Duration::from_millis(300);
+
+/// A journal of March 2020, in the words of Postgres.
+fn in_march() -> String {
+    let journal = new_id();
+    let entry = |account: &str, side: &str| {
+        format!(
+            "insert into ledger.ledger_entries (id, journal_id, account, {side}, ref_type, ref_id)
+             values (gen_random_uuid(), '{journal}', '{account}', 5, 'journal', '{journal}');"
+        )
+    };
+    format!(
+        "insert into ledger.journals (id, source, source_event_id, event_type, ref_type, ref_id, effective_date)
+         values ('{journal}', 'billing', gen_random_uuid(), 'test.made', 'journal', '{journal}', '2020-03-31');
+         {} {}",
+        entry("1200", "debit"),
+        entry("3200", "credit")
+    )
+}
+
+#[tokio::test]
+async fn who_closes_waits_for_a_journal_that_is_on_its_way() {
+    let app = App::start().await;
+    let mut tx = app.db.begin().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(in_march())).execute(&mut *tx).await.unwrap();
+    let mut closing = std::pin::pin!(app.close("2020-03"));
+    assert!(timeout(A_WHILE, &mut closing).await.is_err(), "closed before the journal was there");
+    tx.commit().await.unwrap();
+    closing.await.unwrap();
+    assert_eq!(app.balances("2020-03-31").await, ["1200 5.00", "3200 -5.00"]);
+}
+
+#[tokio::test]
+async fn who_posts_waits_for_one_who_closes() {
+    let app = App::start().await;
+    let mut tx = app.db.begin().await.unwrap();
+    sqlx::raw_sql(
+        "insert into ledger.periods (month, state, version, changed_at, changed_by)
+         values ('2020-03-01', 'closed', 1, now(), 'test')",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let mut posting = std::pin::pin!(app.post(capital("5.00", "2020-03-31")));
+    assert!(timeout(A_WHILE, &mut posting).await.is_err(), "posted while the month was closed");
+    let event = issued(&new_id(), "1.00", "0.00", "2020-03-31");
+    app.billing.publish(std::slice::from_ref(&event)).await;
+    sleep(A_WHILE).await;
+    assert_eq!(app.count("ledger.journals").await, 0);
+    tx.commit().await.unwrap();
+    refusal(posting.await).is(Code::FailedPrecondition, "PERIOD_CLOSED");
+    app.log.catch_up("billing").await;
+    assert_eq!(app.journal(&event).await.unwrap().effective_date, "2020-04-01");
+}
+
+#[tokio::test]
+async fn postgres_itself_refuses_a_journal_of_a_closed_month() {
+    let app = App::start().await;
+    app.close("2020-03").await.unwrap();
+    for url in [app.database.url("ledger_svc"), app.database.admin_url()] {
+        let pool = sqlx::PgPool::connect(&url).await.unwrap();
+        let refused = sqlx::raw_sql(AssertSqlSafe(in_march())).execute(&pool).await.unwrap_err();
+        let refused = refused.into_database_error().unwrap();
+        assert_eq!(refused.constraint(), Some("journals_effective_date_check"), "{refused}");
+    }
+    let april = in_march().replace("2020-03-31", "2020-04-01");
+    sqlx::raw_sql(AssertSqlSafe(april)).execute(&app.db).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_post_while_a_month_is_closed_it_stays_as_it_was_when_it_was_closed() {
+    let app = Arc::new(App::start().await);
+    for round in 0..8 {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut posting = JoinSet::new();
+        for _ in 0..6 {
+            let (app, over) = (Arc::clone(&app), Arc::clone(&over));
+            posting.spawn(async move {
+                let mut posted = 0;
+                while !over.load(Ordering::Relaxed) {
+                    match app.post(capital("1.00", "2020-03-31")).await {
+                        Ok(_) => posted += 1,
+                        refused => {
+                            refusal(refused).is(Code::FailedPrecondition, "PERIOD_CLOSED");
+                        }
+                    }
+                }
+                posted
+            });
+        }
+        let (telling, told) = (Arc::clone(&app), Arc::clone(&over));
+        let events = tokio::spawn(async move {
+            while !told.load(Ordering::Relaxed) {
+                telling.billing.publish(&[issued(&new_id(), "1.00", "0.00", "2020-03-31")]).await;
+                sleep(Duration::from_millis(3)).await;
+            }
+        });
+        sleep(Duration::from_millis(40 + 20 * round)).await;
+        app.close("2020-03").await.unwrap();
+        let at_closing = app.balances("2020-03-31").await;
+        sleep(Duration::from_millis(100)).await;
+        over.store(true, Ordering::Relaxed);
+        let posted: i32 = posting.join_all().await.into_iter().sum();
+        events.await.unwrap();
+        app.log.catch_up("billing").await;
+        assert!(posted > 0, "nobody posted before it was closed");
+        assert_eq!(app.balances("2020-03-31").await, at_closing, "round {round}");
+        app.reopen("2020-03").await.unwrap();
+    }
+    let late: i64 = sqlx::query_scalar(
+        "select count(*) from ledger.journals where effective_date = '2020-04-01' and document_date = '2020-03-31'",
+    )
+    .fetch_one(&app.db)
+    .await
+    .unwrap();
+    assert!(late > 0, "no event came late");
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
+    app.check_books().await;
+}
