@@ -6,6 +6,8 @@
 //! **Invariant:** the manifest is replaced whole (written beside, synced, renamed, the folder synced): a reader sees the old one or the new
 //! one, and after a power cut too.
 
+pub mod tables;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -46,7 +48,7 @@ pub struct Counted {
 /// One live Parquet file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Materialized {
-    /// Such as `sales_by_hour`.
+    /// One of [`tables`].
     pub table: String,
     /// Relative to the folder.
     pub path: String,

@@ -21,13 +21,13 @@ pub(crate) use update_account::{UpdateAccount, update_account};
 use chrono::NaiveDate;
 use log::{Cause, NewEvent};
 use money::MoneyError;
-use proto::events::v1::{AccountChanged, JournalPosted};
+use proto::events::v1::{AccountChanged, JournalLine, JournalPosted};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     LedgerError,
-    domain::{Account, Line, Month, Origin, Posting},
+    domain::{Account, Line, Month, Origin, Posting, Side},
     store,
 };
 
@@ -43,8 +43,17 @@ fn posted(posting: &Posting, date: NaiveDate, cause: &Cause) -> Result<NewEvent,
         effective_date: rpc::to_date(date),
         amount: Some(rpc::to_money(posting.amount()?)),
         reverses_journal_id: posting.reverses.map(|id| id.to_string()).unwrap_or_default(),
+        lines: posting.lines.iter().map(told_line).collect(),
     };
     Ok(NewEvent::new("journal.posted", posting.id, 1, &data, cause))
+}
+
+fn told_line(line: &Line) -> JournalLine {
+    let (account, amount) = (line.account.clone(), Some(rpc::to_money(line.amount)));
+    match line.side {
+        Side::Debit => JournalLine { account, debit: amount, credit: None },
+        Side::Credit => JournalLine { account, debit: None, credit: amount },
+    }
 }
 
 /// Of what is posted by hand. Its event is told of when it is posted.

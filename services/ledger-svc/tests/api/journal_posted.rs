@@ -40,9 +40,26 @@ async fn each_journal_is_told_of_with_its_document_and_its_sum() {
             .fetch_all(&app.db)
             .await
             .unwrap();
-    let told = [(&events[0], DAY, "12.00"), (&events[2], "2026-04-01", "20.00")];
+    let line = |account: &str, side: &str, sum: &str| json!({"account": account, side: {"amount": sum, "currencyCode": "GBP"}});
+    let invoiced = [
+        line("1100", "debit", "12.00"),
+        line("4000", "credit", "10.00"),
+        line("2200", "credit", "2.00"),
+    ];
+    let received = [
+        line("1200", "debit", "12.00"),
+        line("1100", "credit", "12.00"),
+        line("1200", "debit", "7.00"),
+        line("1100", "credit", "7.00"),
+        line("1200", "debit", "1.00"),
+        line("2110", "credit", "1.00"),
+    ];
+    let told = [
+        (&events[0], DAY, "12.00", &invoiced[..]),
+        (&events[2], "2026-04-01", "20.00", &received[..]),
+    ];
     assert_eq!(logged.len(), told.len());
-    for ((_, payload), (event, effective_date, sum)) in logged.iter().zip(told) {
+    for ((_, payload), (event, effective_date, sum, lines)) in logged.iter().zip(told) {
         let journal_id: String =
             sqlx::query_scalar("select id::text from ledger.journals where source_event_id = $1")
                 .bind(event.id())
@@ -56,6 +73,7 @@ async fn each_journal_is_told_of_with_its_document_and_its_sum() {
             "refId": first,
             "effectiveDate": effective_date,
             "amount": {"amount": sum, "currencyCode": "GBP"},
+            "lines": lines,
         });
         assert_eq!(payload["data"], data);
         let envelope = ["source", "type", "subject", "version", "actor"].map(|key| &payload[key]);

@@ -67,6 +67,11 @@ async fn what_is_posted_by_hand_is_in_the_books_and_told_of() {
     let data = serde_json::json!({
         "journalId": posted.journal_id, "refType": "journal", "refId": posted.journal_id,
         "effectiveDate": DAY, "amount": {"amount": "120.00", "currencyCode": "GBP"},
+        "lines": [
+            {"account": "5000", "debit": {"amount": "100.00", "currencyCode": "GBP"}},
+            {"account": "2200", "debit": {"amount": "20.00", "currencyCode": "GBP"}},
+            {"account": "1200", "credit": {"amount": "120.00", "currencyCode": "GBP"}},
+        ],
     });
     assert_eq!(told, [("journal.posted".to_owned(), 1, data)]);
     app.check_books().await;

@@ -1,0 +1,137 @@
+//! The tables: their names, and their columns as Parquet writes a schema. They are the contract with everybody who reads the files.
+//!
+//! Money is `DECIMAL(18,2)` of the deployment's currency, times are UTC in microseconds, keys are UUIDs. A table's rows are spread over files
+//! by ranges of its key, which is named here: each key is in one file, and the files' ranges do not overlap, so that the statistics of a
+//! file tell whether it need be opened. A column is only ever added, at the end, with the table counted anew.
+
+/// A table of the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// As in [`Materialized::table`](crate::Materialized::table).
+    pub name: &'static str,
+    /// A message type of Parquet.
+    pub schema: &'static str,
+}
+
+/// All of them.
+pub const ALL: [Table; 8] = [
+    SALES_BY_HOUR,
+    STOCK_SNAPSHOT,
+    AR_AGEING,
+    OPEN_INVOICES,
+    SET_ASIDE_EVENTS,
+    TRIAL_BALANCE,
+    STOCK_BY_DAY,
+    ORDER_FACTS,
+];
+
+/// A UTC hour of placing (the key), with what was ordered then and not cancelled. An hour without orders has no row.
+pub const SALES_BY_HOUR: Table = Table {
+    name: "sales_by_hour",
+    schema: "message sales_by_hour {
+        required int64 hour (TIMESTAMP(MICROS,true));
+        required int64 total_amount (DECIMAL(18,2));
+        required int32 order_count;
+    }",
+};
+
+/// A SKU (the key) with its levels now, and since when.
+pub const STOCK_SNAPSHOT: Table = Table {
+    name: "stock_snapshot",
+    schema: "message stock_snapshot {
+        required binary sku (STRING);
+        required int32 qty_on_hand;
+        required int32 reserved_qty;
+        required int64 snapshot_at (TIMESTAMP(MICROS,true));
+    }",
+};
+
+/// A business day (the key): what customers owed at its end (today: now), by how late it was. `as_of` lies within the day.
+pub const AR_AGEING: Table = Table {
+    name: "ar_ageing",
+    schema: "message ar_ageing {
+        required int64 bucket_30 (DECIMAL(18,2));
+        required int64 bucket_60 (DECIMAL(18,2));
+        required int64 bucket_90 (DECIMAL(18,2));
+        required int64 total_ar (DECIMAL(18,2));
+        required int64 as_of (TIMESTAMP(MICROS,true));
+        required int64 current (DECIMAL(18,2));
+        required int64 bucket_over_90 (DECIMAL(18,2));
+    }",
+};
+
+/// An invoice (the key) on which something is owed.
+pub const OPEN_INVOICES: Table = Table {
+    name: "open_invoices",
+    schema: "message open_invoices {
+        required fixed_len_byte_array(16) invoice_id (UUID);
+        required fixed_len_byte_array(16) customer_id (UUID);
+        required int32 due_date (DATE);
+        required int64 residual (DECIMAL(18,2));
+    }",
+};
+
+/// An event that could not be counted, and why. The key is its source and its place in that log.
+pub const SET_ASIDE_EVENTS: Table = Table {
+    name: "set_aside_events",
+    schema: "message set_aside_events {
+        required binary source (STRING);
+        required int64 sequence;
+        required fixed_len_byte_array(16) event_id (UUID);
+        required binary event_type (STRING);
+        required binary subject (STRING);
+        required int64 event_time (TIMESTAMP(MICROS,true));
+        required binary reason (STRING);
+    }",
+};
+
+/// An account and an effective day (the key: day, account): what was posted then. The balance of a day is the sum of all days up to it.
+///
+/// Journals of before their event told the lines are on the account without a name, on both sides: sums tie with and without them.
+pub const TRIAL_BALANCE: Table = Table {
+    name: "trial_balance",
+    schema: "message trial_balance {
+        required binary account (STRING);
+        required int32 day (DATE);
+        required fixed_len_byte_array(9) debit (DECIMAL(20,2));
+        required fixed_len_byte_array(9) credit (DECIMAL(20,2));
+    }",
+};
+
+/// A SKU whose levels changed on a business day, as they were at the end of that day, or are now if it is today. The key: day, SKU.
+///
+/// A row holds until the SKU's next one, so that a day on which nothing moved costs nothing. The levels at the end of day D are
+/// `select sku, arg_max(qty_on_hand, business_day), arg_max(reserved_qty, business_day) from stock_by_day where business_day <= D group by sku`.
+pub const STOCK_BY_DAY: Table = Table {
+    name: "stock_by_day",
+    schema: "message stock_by_day {
+        required binary sku (STRING);
+        required int32 qty_on_hand;
+        required int32 reserved_qty;
+        required int64 snapshot_at (TIMESTAMP(MICROS,true));
+        required int32 business_day (DATE);
+    }",
+};
+
+/// A line of an order that was placed. The key, and the order within a file: `placed_at`, `order_id`, `line_id`.
+///
+/// `amount` is net and of what is kept: (`quantity` − `cancelled_quantity`) × `unit_price`; it is 0 once the order is `cancelled`, whose
+/// lines then are cancelled whole. A return leaves it as it is. `tax_rate` is null where the order did not tell it.
+pub const ORDER_FACTS: Table = Table {
+    name: "order_facts",
+    schema: "message order_facts {
+        required fixed_len_byte_array(16) order_id (UUID);
+        required fixed_len_byte_array(16) line_id (UUID);
+        required fixed_len_byte_array(16) customer_id (UUID);
+        required binary sku (STRING);
+        required int32 quantity;
+        required int32 cancelled_quantity;
+        required int32 shipped_quantity;
+        required int32 returned_quantity;
+        required int64 unit_price (DECIMAL(18,2));
+        optional int32 tax_rate (DECIMAL(5,4));
+        required int64 amount (DECIMAL(18,2));
+        required int64 placed_at (TIMESTAMP(MICROS,true));
+        required boolean cancelled;
+    }",
+};
