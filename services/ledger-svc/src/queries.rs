@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     LedgerError,
-    domain::{DayKey, Days, Document, Entry, Journal, Month, Origin, Period, PeriodState, day_of},
-    store,
+    domain::{DayKey, Entry, Journal, Month, Origin, Period, PeriodState, day_of},
+    store::{self, journals::Filter},
 };
 
 /// A journal with its entries in their order.
@@ -18,15 +18,6 @@ use crate::{
 pub(crate) struct WholeJournal {
     pub(crate) journal: Journal,
     pub(crate) entries: Vec<Entry>,
-}
-
-/// Which journals a list is of.
-#[derive(Debug)]
-pub(crate) struct JournalFilter {
-    /// One or more.
-    pub(crate) sources: Vec<String>,
-    pub(crate) document: Option<Document>,
-    pub(crate) days: Days,
 }
 
 /// In the order in which they were posted.
@@ -56,17 +47,11 @@ pub(crate) async fn whole_journal(
 /// The latest day first, behind a key.
 pub(crate) async fn list_journals(
     db: &mut PgConnection,
-    filter: &JournalFilter,
+    filter: &Filter,
     before: Option<DayKey>,
     limit: i64,
 ) -> sqlx::Result<Vec<Journal>> {
-    let JournalFilter { sources, document, days } = filter;
-    let ids = match *document {
-        Some(document) => {
-            store::journals::list_of_document(db, document, sources, *days, before, limit).await?
-        }
-        None => store::journals::list(db, sources, *days, before, limit).await?,
-    };
+    let ids = store::journals::list(db, filter, before, limit).await?;
     let mut journals = store::journals::get_all(db, &ids).await?;
     journals.sort_unstable_by_key(|one| std::cmp::Reverse((one.effective_date, one.id)));
     Ok(journals)

@@ -32,7 +32,9 @@ impl FromStr for Month {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        rpc::from_date(&format!("{text}-01")).map(Self)
+        let month = rpc::from_date(&format!("{text}-01")).map(Self)?;
+        anyhow::ensure!(month.to_string() == text, "{text:?} is not a month such as 2026-11");
+        Ok(month)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         UpdateAccount,
     },
     domain::{AccountType, DayKey, Days, Document, Line, Month, PeriodState, RefType, Side, sum},
-    queries::JournalFilter,
+    store::journals::Filter,
 };
 
 const CODE_MAX: usize = 64;
@@ -227,7 +227,7 @@ pub(super) fn reverse_journal(
 
 pub(super) fn list_journals(
     request: pb::ListJournalsRequest,
-) -> Result<(JournalFilter, Option<DayKey>, Page), Status> {
+) -> Result<(Filter, Option<DayKey>, Page), Status> {
     let mut fields = Fields::default();
     let filters = format!(
         "{} {} {} {} {}",
@@ -236,15 +236,13 @@ pub(super) fn list_journals(
     let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
     let before: Option<DayKey> = page.token.key(&mut fields);
     let days = days(&mut fields, &request.from_date, &request.to_date);
-    let of = |source: &&str| request.source.is_empty() || request.source == **source;
-    let sources: Vec<String> =
-        SOURCES.iter().filter(|source| of(source)).map(|source| (*source).to_owned()).collect();
-    if sources.is_empty() {
+    let source = given(request.source);
+    if source.as_deref().is_some_and(|source| !SOURCES.contains(&source)) {
         fields.bad("source", "is not billing, hr, inventory or ledger");
     }
     let document = document(&mut fields, "", &request.ref_type, &request.ref_id);
     fields.done()?;
-    Ok((JournalFilter { sources, document, days }, before, page))
+    Ok((Filter { source, document, days }, before, page))
 }
 
 pub(super) fn list_entries(request: pb::ListEntriesRequest) -> Result<ListEntries, Status> {

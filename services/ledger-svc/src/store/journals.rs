@@ -7,6 +7,15 @@ use uuid::Uuid;
 
 use crate::domain::{DayKey, Days, Document, Journal, Origin, Posting};
 
+/// Which journals a list is of.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    pub(crate) source: Option<String>,
+    /// To which one of their entries refers.
+    pub(crate) document: Option<Document>,
+    pub(crate) days: Days,
+}
+
 /// Adds journals, each on its day, and gives the keys of those that are new: of an event that has one already, or that reverse what is
 /// reversed already, none are. One statement however many. Their entries must follow in the same transaction.
 pub(crate) async fn insert(
@@ -107,53 +116,26 @@ pub(crate) async fn of_request(
     .await
 }
 
-/// The latest day first, behind a key, within a range of days; of one source, or of several that are merged.
+/// The latest day first, behind a key. The journals of a document are an array, not `in`, which the planner would not look up behind `or`.
 pub(crate) async fn list(
     db: &mut PgConnection,
-    sources: &[String],
-    days: Days,
+    filter: &Filter,
     before: Option<DayKey>,
     limit: i64,
 ) -> sqlx::Result<Vec<JournalId>> {
-    sqlx::query_scalar!(
-        r#"select one.id as "id: JournalId" from unnest($1::text[]) as s (source)
-           cross join lateral (
-             select id, effective_date from ledger.journals
-             where source = s.source
-               and ($2::date is null or effective_date >= $2) and ($3::date is null or effective_date <= $3)
-               and ($4::date is null or (effective_date, id) < ($4, $5))
-             order by effective_date desc, id desc limit $6) one
-           order by one.effective_date desc, one.id desc limit $6"#,
-        sources,
-        days.first,
-        days.last,
-        before.map(|before| before.day),
-        before.map(|before| before.id),
-        limit,
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// The same of those that have an entry which refers to a document.
-pub(crate) async fn list_of_document(
-    db: &mut PgConnection,
-    document: Document,
-    sources: &[String],
-    days: Days,
-    before: Option<DayKey>,
-    limit: i64,
-) -> sqlx::Result<Vec<JournalId>> {
+    let Filter { source, document: on, days } = filter;
+    let (ref_type, ref_id) = on.map(|on| (on.ref_type.to_string(), on.ref_id)).unzip();
     sqlx::query_scalar!(
         r#"select id as "id: JournalId" from ledger.journals
-           where id in (select journal_id from ledger.ledger_entries where ref_type = $1 and ref_id = $2)
-             and source = any($3)
+           where ($1::text is null or source = $1)
+             and ($2::text is null or id = any (array(
+                   select journal_id from ledger.ledger_entries where ref_type = $2 and ref_id = $3)))
              and ($4::date is null or effective_date >= $4) and ($5::date is null or effective_date <= $5)
              and ($6::date is null or (effective_date, id) < ($6, $7))
            order by effective_date desc, id desc limit $8"#,
-        document.ref_type.to_string(),
-        document.ref_id,
-        sources,
+        source.as_deref(),
+        ref_type,
+        ref_id,
         days.first,
         days.last,
         before.map(|before| before.day),

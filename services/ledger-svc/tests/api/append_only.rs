@@ -167,7 +167,7 @@ async fn the_sums_of_the_days_follow_from_the_entries_and_from_nothing_else() {
         }
         let posted = posting(&[("1200", "5.00", "0"), ("2110", "0", "5.00")]);
         run(&pool, &posted).await.unwrap();
-        app.check_books().await;
+        app.check_days().await;
     }
     assert_ne!(app.trial_balance("").await, before);
 }
