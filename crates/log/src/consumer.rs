@@ -6,7 +6,7 @@
 //! An event that cannot be applied is retried a few times and then put aside as a dead letter in the position's transaction; later
 //! events of the same aggregate are parked behind it, all others go on. A batch that fails for lack of time is tried again in halves.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, future::Future, pin::pin, time::Duration};
 
 use sqlx::PgConnection;
 use tokio::time::{sleep, timeout};
@@ -94,6 +94,7 @@ impl<A: Apply> Consumer<A> {
                 if let Err(error) = self.follow(&mut told, &mut at_once).await {
                     at_once = (at_once / 2).max(1);
                     let text = error.to_string();
+                    self.log.progress.consumer_stopped(self.source.name, &text);
                     if text != told {
                         tracing::warn!(source = self.source.name, "events are not applied: {text}");
                         told = text;
@@ -112,12 +113,23 @@ impl<A: Apply> Consumer<A> {
         drop(db);
         let mut feed = Feed::open(&self.source, position).await?;
         loop {
-            for batch in feed.next(position).await?.chunks(*at_once) {
+            for batch in self.next(&mut feed, position).await?.chunks(*at_once) {
                 self.apply_all(batch, &mut position).await?;
             }
+            self.log.progress.consumer_goes_on(self.source.name);
             *at_once = (*at_once + *at_once / 8 + 1).min(BATCH_MAX);
             told.clear();
         }
+    }
+
+    /// What fails, fails at once: a feed that is open and quiet is well.
+    async fn next(&self, feed: &mut Feed, position: Position) -> anyhow::Result<Vec<Event>> {
+        let mut next = pin!(feed.next(position));
+        if let Ok(events) = timeout(RETRY_AFTER, &mut next).await {
+            return events;
+        }
+        self.log.progress.consumer_goes_on(self.source.name);
+        next.await
     }
 
     /// Applies a batch in one transaction or, when an event in it is refused, one by one.

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
-use crate::{NewEvent, settled::Gaps};
+use crate::{NewEvent, settled::Gaps, status::Progress};
 
 /// The event log of this service: its schema's `events_log`.
 #[derive(Debug, Clone)]
@@ -13,12 +13,19 @@ pub struct Log {
     pub(crate) source: &'static str,
     pub(crate) committed: Arc<Notify>,
     pub(crate) gaps: Arc<Mutex<Gaps>>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Log {
     #[must_use]
     pub fn new(pool: PgPool, source: &'static str) -> Self {
-        Self { pool, source, committed: Arc::default(), gaps: Arc::default() }
+        Self {
+            pool,
+            source,
+            committed: Arc::default(),
+            gaps: Arc::default(),
+            progress: Arc::default(),
+        }
     }
 
     /// The pool that the service's own statements use too.

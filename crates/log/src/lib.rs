@@ -6,6 +6,7 @@
 //! - [`relay`]: carries settled rows to the service's JetStream stream, whose tail is its only cursor.
 //! - [`feed`]: another service's events behind a [`position`], without a hole.
 //! - [`consumer`]: applies them, position and effect in one commit; what cannot be applied goes to [`dead`].
+//! - [`status`]: how far all of these are.
 //! - [`serve`]: the `EventLog` that every service serves.
 //! - [`request`]: requests that were answered already.
 //!
@@ -21,6 +22,7 @@ mod position;
 mod feed;
 mod consumer;
 mod dead;
+mod status;
 mod serve;
 mod nats;
 mod request;

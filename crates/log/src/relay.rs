@@ -95,6 +95,9 @@ impl Relay {
                     _ if text == told => (),
                     _ => tracing::warn!(source = self.log.source, "events wait in the log: {text}"),
                 }
+                if !matches!(error, RelayError::Fenced | RelayError::Restarted) {
+                    self.log.progress.relay_stopped(&text);
+                }
                 told = text;
                 sleep(RETRY_AFTER).await;
             }
@@ -131,6 +134,7 @@ impl Relay {
         }
         let epoch = self.check_known(&name, last).await?;
         tracing::debug!(stream = name, log_id = tail.log_id, "the relay leads");
+        self.log.progress.published(tail.log_id);
         Ok(Leader { relay: self.clone(), tail, epoch })
     }
 
@@ -244,6 +248,7 @@ impl Leader {
         let stream_sequence = publish(&self.relay.client, log.source, &rows, self.tail).await?;
         tracing::trace!(log.source, count = rows.len(), elapsed = ?began.elapsed(), "published");
         self.tail = Tail { stream_sequence, log_id };
+        log.progress.published(log_id);
         Ok(Step::Published(rows.len()))
     }
 

@@ -14,7 +14,7 @@ use crate::{
     Apply, ApplyError, Event, Log, dead,
     error::LogError,
     event::{SUBJECT_MAX_BYTES, with_place},
-    position, settled,
+    position, settled, status,
 };
 
 const PAGE_DEFAULT: i32 = 100;
@@ -179,6 +179,13 @@ impl pb::event_log_server::EventLog for EventLogService {
             return Ok(Response::new(pb::DiscardDeadLetterResponse {}));
         }
         Err(LogError::DeadLetterNotFound(id).into())
+    }
+
+    async fn get_log_status(
+        &self,
+        _: Request<pb::GetLogStatusRequest>,
+    ) -> Result<Response<pb::GetLogStatusResponse>, Status> {
+        Ok(Response::new(status::read(&self.log).await.map_err(away)?))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use anyhow::Context;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderMap;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use prost_reflect::DescriptorPool;
@@ -36,7 +37,10 @@ pub(crate) enum Rule {
 }
 
 pub(crate) struct Access {
+    /// By path, such as `/bramble.orders.v1.OrdersService/GetOrder`.
     rules: HashMap<String, Rule>,
+    /// By service, for those whose protos are not ours.
+    foreign: HashMap<&'static str, Rule>,
     key: Option<DecodingKey>,
     open: bool,
 }
@@ -45,28 +49,38 @@ pub(crate) struct Access {
 pub(crate) struct Identity {
     pub(crate) actor: Arc<str>,
     pub(crate) permissions: Permissions,
+    /// When the token ends, in Unix seconds; none without a token.
+    pub(crate) until: Option<i64>,
 }
 
 impl Access {
-    pub(crate) fn new(config: &ServerConfig) -> anyhow::Result<Self> {
+    /// `foreign` are the services whose protos are not ours, each with the permission that its methods need.
+    pub(crate) fn new(
+        config: &ServerConfig,
+        foreign: &[(&'static str, &'static str)],
+    ) -> anyhow::Result<Self> {
         let key = config.auth_public_key.as_deref().map(read_key).transpose()?;
         let open = config.open || key.is_none();
-        if open {
-            tracing::warn!("the doors are open: calls without a token are served");
-        }
-        Ok(Self { rules: rules()?, key, open })
+        let foreign = foreign.iter().map(|(name, needs)| (*name, Rule::Needs((*needs).to_owned())));
+        Ok(Self { rules: rules()?, foreign: foreign.collect(), key, open })
+    }
+
+    /// Whether those without a token are served.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// None for methods that are not ours: health, reflection, and those that do not exist.
     pub(crate) fn rule(&self, path: &str) -> Option<&Rule> {
-        self.rules.get(path)
+        let service = || path.strip_prefix('/')?.split_once('/').map(|(service, _)| service);
+        self.rules.get(path).or_else(|| self.foreign.get(service()?))
     }
 
     pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Identity, Status> {
-        let token = headers
-            .get(http::header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
+        self.identify_bearer(token(headers).as_deref())
+    }
+
+    pub(crate) fn identify_bearer(&self, token: Option<&str>) -> Result<Identity, Status> {
         match (token, &self.key) {
             (Some(token), Some(key)) => read_token(token, key),
             (None, Some(_)) if !self.open => {
@@ -76,9 +90,22 @@ impl Access {
             _ => Ok(Identity {
                 actor: "anonymous".into(),
                 permissions: Permissions::AllButRestricted,
+                until: None,
             }),
         }
     }
+}
+
+/// The bearer token of a call. Programs that know only a name and a password send the token as the password, and any name.
+#[must_use]
+pub fn token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    if let Some(token) = value.strip_prefix("Bearer ") {
+        return Some(token.to_owned());
+    }
+    let pair = BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 fn read_key(path: &Path) -> anyhow::Result<DecodingKey> {
@@ -98,7 +125,7 @@ fn read_token(token: &str, key: &DecodingKey) -> Result<Identity, Status> {
     } else {
         Permissions::Only(Arc::new(claims.permissions.into_iter().collect()))
     };
-    Ok(Identity { actor: claims.sub.into(), permissions })
+    Ok(Identity { actor: claims.sub.into(), permissions, until: Some(claims.exp) })
 }
 
 fn unauthenticated(reason: &str, message: &str) -> Status {

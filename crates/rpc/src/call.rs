@@ -63,21 +63,31 @@ impl Call {
     }
 
     pub(crate) fn may(&self, permission: &str) -> bool {
-        match &self.permissions {
-            Permissions::All => true,
-            Permissions::AllButRestricted => !crate::RESTRICTED.contains(&permission),
-            Permissions::Only(held) => held.contains(permission),
-        }
+        self.permissions.have(permission)
     }
 
     pub(crate) fn require(&self, permission: &str) -> Result<(), Status> {
-        if self.may(permission) {
+        self.permissions.require(permission, &self.actor)
+    }
+}
+
+impl Permissions {
+    fn have(&self, permission: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllButRestricted => !crate::RESTRICTED.contains(&permission),
+            Self::Only(held) => held.contains(permission),
+        }
+    }
+
+    pub(crate) fn require(&self, permission: &str, actor: &str) -> Result<(), Status> {
+        if self.have(permission) {
             return Ok(());
         }
         let metadata = HashMap::from([("permission".to_owned(), permission.to_owned())]);
         Err(Status::with_error_details(
             Code::PermissionDenied,
-            format!("{} lacks the permission {permission}", self.actor),
+            format!("{actor} lacks the permission {permission}"),
             ErrorDetails::with_error_info("PERMISSION_MISSING", ERROR_DOMAIN, metadata),
         ))
     }

@@ -37,6 +37,11 @@ impl ServerConfig {
     /// Listens, after checking that the address and the doors fit.
     pub async fn bind(&self, default_port: u16) -> anyhow::Result<TcpListener> {
         let addr = self.grpc_addr.unwrap_or(SocketAddr::from(([127, 0, 0, 1], default_port)));
+        self.bind_at(addr).await
+    }
+
+    /// The same for one more door of the service.
+    pub async fn bind_at(&self, addr: SocketAddr) -> anyhow::Result<TcpListener> {
         if !addr.ip().is_loopback() {
             ensure!(
                 self.auth_public_key.is_some(),

@@ -36,6 +36,8 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
 pub struct Server {
     routes: Routes,
     names: Vec<&'static str>,
+    /// Services whose protos are not ours, each with the permission that all of its methods need.
+    foreign: Vec<(&'static str, &'static str)>,
     checks: Vec<(&'static str, Check)>,
     background: JoinSet<()>,
     shutdown: Shutdown,
@@ -47,6 +49,7 @@ impl Server {
         Self {
             routes: Routes::default(),
             names: Vec::new(),
+            foreign: Vec::new(),
             checks: Vec::new(),
             background: JoinSet::new(),
             shutdown,
@@ -64,6 +67,18 @@ impl Server {
         self.routes = self.routes.add_service(service);
         self.names.push(S::NAME);
         self
+    }
+
+    /// The same for a service whose proto is not ours and so cannot say who may call: every method of it needs this permission.
+    #[must_use]
+    pub fn foreign_service<S>(mut self, service: S, permission: &'static str) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.foreign.push((S::NAME, permission));
+        self.service(service)
     }
 
     /// Is ready only while this is there.
@@ -103,8 +118,12 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
+        let access = Access::new(config, &self.foreign)?;
+        if access.is_open() {
+            tracing::warn!("the doors are open: calls without a token are served");
+        }
         let door = DoorLayer {
-            access: Arc::new(Access::new(config)?),
+            access: Arc::new(access),
             calls: Arc::new(Semaphore::new(config.calls_max)),
             stopping: self.shutdown.clone(),
         };
@@ -113,24 +132,13 @@ impl Server {
         set_all(&health, &self.names, ServingStatus::NotServing).await;
         self.background.spawn(watch(health, self.names, self.checks, self.shutdown.clone()));
 
-        let mut server = tonic::transport::Server::builder();
-        if let Some(tls) = config.tls()? {
-            server = server.tls_config(tls)?;
-        }
+        let server = transport(config)?;
         tracing::info!(%address, "serving");
-        let serving = server
-            .max_concurrent_streams(MESSAGE_STREAMS_MAX)
-            .http2_max_header_list_size(HEADERS_MAX_BYTES)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .max_connection_age(CONNECTION_AGE_MAX)
-            .layer(door)
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                // Without it an answer's second packet waits 40 ms for the first to be acknowledged.
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                self.shutdown.clone().cancelled_owned(),
-            );
+        let serving = server.layer(door).add_routes(routes).serve_with_incoming_shutdown(
+            // Without it an answer's second packet waits 40 ms for the first to be acknowledged.
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            self.shutdown.clone().cancelled_owned(),
+        );
         let drained = {
             let shutdown = self.shutdown.clone();
             async move {
@@ -154,6 +162,20 @@ impl Server {
         tracing::info!("stopped");
         ended
     }
+}
+
+/// What answers on a listener, with its certificate and limits.
+pub(crate) fn transport(config: &ServerConfig) -> anyhow::Result<tonic::transport::Server> {
+    let mut server = tonic::transport::Server::builder();
+    if let Some(tls) = config.tls()? {
+        server = server.tls_config(tls)?;
+    }
+    Ok(server
+        .max_concurrent_streams(MESSAGE_STREAMS_MAX)
+        .http2_max_header_list_size(HEADERS_MAX_BYTES)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .max_connection_age(CONNECTION_AGE_MAX))
 }
 
 /// A service that went on without its relay or a consumer would look well and fall behind: it must end and be started again.

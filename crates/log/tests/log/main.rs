@@ -13,6 +13,7 @@ mod consumer_killed;
 mod stream_lost;
 mod restored;
 mod dead_letters;
+mod status;
 mod retries;
 mod requests;
 mod everything;

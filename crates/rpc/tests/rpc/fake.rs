@@ -124,4 +124,11 @@ impl EventLog for Fake {
     ) -> Result<Response<pb::DiscardDeadLetterResponse>, Status> {
         Err(Status::unimplemented("not needed"))
     }
+
+    async fn get_log_status(
+        &self,
+        _: Request<pb::GetLogStatusRequest>,
+    ) -> Result<Response<pb::GetLogStatusResponse>, Status> {
+        Err(Status::unimplemented("not needed"))
+    }
 }

@@ -50,7 +50,7 @@ fn request(id: Uuid) -> pb::CreateEmployeeRequest {
         email: format!("{}@example.org", id.simple()),
         role: "clerk".to_owned(),
         salary_pence: 3_000_000,
-        payroll_meta: None,
+        ..Default::default()
     }
 }
 
