@@ -383,7 +383,8 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let filters = format!("reservations {}", request.sku);
-        let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
+        let (size, token) = (request.page_size, &request.page_token);
+        let page = Page::read_up_to(&mut fields, size, token, &filters, 50, 100);
         let after: Option<OrderId> = page.token.key(&mut fields);
         let sku = Some(request.sku).filter(|sku| !sku.is_empty());
         let sku = sku.map(|sku| fields.sku("sku", sku));

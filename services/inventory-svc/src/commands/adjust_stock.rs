@@ -96,11 +96,9 @@ pub(super) async fn adjust(
     let Adjustment { id, reason, changes } = adjustment;
     let document = Document { reason, id, order_id: None };
     let (found, lost) = shelf.adjust(&changes, document)?;
+    let mut events = Told { calendar, cause }.adjusted(id, reason, found, lost);
+    events.extend(item_events(shelf, cause));
     store::items::save(tx, shelf).await?;
-    if let Some(at) = shelf.seen_at() {
-        let mut events = Told { calendar, at, cause }.adjusted(id, reason, found, lost);
-        events.extend(item_events(shelf, cause));
-        log.append(tx, &events).await?;
-    }
+    log.append(tx, &events).await?;
     Ok(())
 }

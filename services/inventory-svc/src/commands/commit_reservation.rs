@@ -39,12 +39,10 @@ pub(crate) async fn commit_reservation(
     let orders = BTreeSet::from([order_id]);
     let mut book = store::book::lock(&mut tx, &orders, &orders, &[shipment_id.0]).await?;
     if let Some(news) = book.ship(order_id, shipment_id, goods.as_ref())? {
+        let told = Told { calendar, cause: &cause };
+        let events = shipped(order_id, shipment_id, news, &mut book, told);
         store::book::save(&mut tx, &book).await?;
-        if let Some(at) = book.shelf.seen_at() {
-            let told = Told { calendar, at, cause: &cause };
-            let events = shipped(order_id, shipment_id, news, &mut book, told);
-            log.append(&mut tx, &events).await?;
-        }
+        log.append(&mut tx, &events).await?;
     }
     let now = book.state_of(order_id)?;
     let left = store::movements::of_documents(&mut tx, &[shipment_id.0]).await?;

@@ -75,11 +75,10 @@ async fn receive(
     let skus: Vec<String> = command.receipts.iter().map(|receipt| receipt.sku.clone()).collect();
     let mut shelf = Shelf::new(store::items::lock(tx, &skus).await?);
     let moves = add(&mut shelf, delivery, &command.receipts)?;
+    let told = Told { calendar, cause: &command.cause };
+    let events = told.received(delivery, moves, &mut shelf);
     store::items::save(tx, &shelf).await?;
-    if let Some(at) = shelf.seen_at() {
-        let told = Told { calendar, at, cause: &command.cause };
-        log.append(tx, &told.received(delivery, moves, &mut shelf)).await?;
-    }
+    log.append(tx, &events).await?;
     Ok((true, delivery.to_string()))
 }
 

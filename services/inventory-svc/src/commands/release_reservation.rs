@@ -20,12 +20,12 @@ pub(crate) async fn release_reservation(log: &Log, asked: Asked) -> Result<(), I
         store::reservations::insert(&mut tx, &[order_id.0], ReservationState::Released, 0).await?;
         let orders = BTreeSet::from([order_id]);
         let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
-        let news = book.release(order_id)?;
+        let events = match book.release(order_id)? {
+            Some(news) => promised("stock.released", order_id, news, &mut book, &cause),
+            None => Vec::new(),
+        };
         store::book::save(&mut tx, &book).await?;
-        if let Some(news) = news {
-            let events = promised("stock.released", order_id, news, &mut book, &cause);
-            log.append(&mut tx, &events).await?;
-        }
+        log.append(&mut tx, &events).await?;
     }
     log.commit(tx).await?;
     Ok(())
@@ -45,8 +45,8 @@ pub(crate) async fn release_lines(
         let orders = BTreeSet::from([order_id]);
         let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
         let news = book.release_lines(order_id, goods)?;
-        store::book::save(&mut tx, &book).await?;
         let events = promised("stock.released", order_id, news, &mut book, &cause);
+        store::book::save(&mut tx, &book).await?;
         log.append(&mut tx, &events).await?;
     }
     log.commit(tx).await?;

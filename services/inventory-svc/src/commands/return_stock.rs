@@ -37,12 +37,10 @@ pub(crate) async fn return_stock(
     let orders = BTreeSet::from([order_id]);
     let mut book = store::book::lock(&mut tx, &orders, &orders, &[return_id.0]).await?;
     if let Some(news) = book.take_back(order_id, return_id, &goods)? {
+        let told = Told { calendar, cause: &cause };
+        let events = returned(order_id, return_id, news, &mut book, told);
         store::book::save(&mut tx, &book).await?;
-        if let Some(at) = book.shelf.seen_at() {
-            let told = Told { calendar, at, cause: &cause };
-            let events = returned(order_id, return_id, news, &mut book, told);
-            log.append(&mut tx, &events).await?;
-        }
+        log.append(&mut tx, &events).await?;
     }
     let moved = store::movements::of_documents(&mut tx, &[return_id.0]).await?;
     log.commit(tx).await?;

@@ -1,6 +1,5 @@
 //! What others hear of stock.
 
-use chrono::{DateTime, Utc};
 use ids::{OrderId, ReturnId, ShipmentId};
 use log::{Cause, NewEvent};
 use proto::events::v1::{ReorderNeeded, ReorderPointSet, StockChanged, StockLevelChanged};
@@ -8,11 +7,10 @@ use uuid::Uuid;
 
 use crate::domain::{Book, Calendar, ItemNews, LevelChange, Moves, News, Reason, Shelf};
 
-/// When goods move, the books date it with the business day of this moment.
+/// Why something is told, and the calendar by which the books date what it cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told<'a> {
     pub(crate) calendar: &'a Calendar,
-    pub(crate) at: DateTime<Utc>,
     pub(crate) cause: &'a Cause,
 }
 
@@ -98,12 +96,12 @@ impl Told<'_> {
     }
 
     fn of(self, moves: Moves) -> StockChanged {
-        let has_cost = moves.cost.is_positive();
-        let day = rpc::to_date(self.calendar.day_of(self.at));
+        let costly = moves.at.filter(|_| moves.cost.is_positive());
+        let day = costly.map(|at| rpc::to_date(self.calendar.day_of(at)));
         StockChanged {
             levels: show(moves.levels),
-            cost: has_cost.then(|| rpc::to_money(moves.cost)),
-            effective_date: if has_cost { day } else { String::new() },
+            cost: costly.map(|_| rpc::to_money(moves.cost)),
+            effective_date: day.unwrap_or_default(),
             ..Default::default()
         }
     }

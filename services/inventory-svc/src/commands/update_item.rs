@@ -32,8 +32,9 @@ pub(crate) async fn update_item(log: &Log, command: UpdateItem) -> Result<Item, 
         }
         if before.reorder_point != reorder_point {
             shelf.set_reorder_point(&sku, reorder_point)?;
+            let events = item_events(&mut shelf, &cause);
             store::items::save(&mut tx, &shelf).await?;
-            log.append(&mut tx, &item_events(&mut shelf, &cause)).await?;
+            log.append(&mut tx, &events).await?;
         }
     }
     let item = store::items::find_all(&mut tx, std::slice::from_ref(&sku)).await?.pop();

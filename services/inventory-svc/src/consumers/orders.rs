@@ -92,30 +92,21 @@ impl OrderFates {
         fate: &Fate,
         cause: &Cause,
     ) -> Result<Vec<NewEvent>, InventoryError> {
-        let told = book.shelf.seen_at().map(|at| Told { calendar: &self.calendar, at, cause });
-        match (fate, told) {
-            (Fate::Placed, _) => {
-                book.confirm(id)?;
-            }
-            (Fate::Shipped { shipment_id, goods }, told) => {
-                let news = book.ship(id, *shipment_id, Some(goods))?;
-                if let Some((news, told)) = news.zip(told) {
-                    return Ok(shipped(id, *shipment_id, news, book, told));
-                }
-            }
-            (Fate::Returned { return_id, goods }, told) => {
-                let news = book.take_back(id, *return_id, goods)?;
-                if let Some((news, told)) = news.zip(told) {
-                    return Ok(returned(id, *return_id, news, book, told));
-                }
-            }
-            (Fate::PartOver | Fate::Over, _) => match book.release(id) {
-                Ok(None) | Err(InventoryError::ReservationShipped(_)) => (),
-                Ok(Some(freed)) => return Ok(promised("stock.released", id, freed, book, cause)),
-                Err(refusal) => return Err(refusal),
+        let told = Told { calendar: &self.calendar, cause };
+        let news = match fate {
+            Fate::Placed => book.confirm(id).map(|_| None)?,
+            Fate::Shipped { shipment_id, goods } => book
+                .ship(id, *shipment_id, Some(goods))?
+                .map(|news| shipped(id, *shipment_id, news, book, told)),
+            Fate::Returned { return_id, goods } => book
+                .take_back(id, *return_id, goods)?
+                .map(|news| returned(id, *return_id, news, book, told)),
+            Fate::PartOver | Fate::Over => match book.release(id) {
+                Err(InventoryError::ReservationShipped(_)) => None,
+                freed => freed?.map(|news| promised("stock.released", id, news, book, cause)),
             },
-        }
-        Ok(Vec::new())
+        };
+        Ok(news.unwrap_or_default())
     }
 }
 

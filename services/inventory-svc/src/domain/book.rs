@@ -63,7 +63,7 @@ pub(crate) struct Book {
     lines: BTreeMap<OrderId, BTreeMap<String, ReservedLine>>,
     pub(crate) shelf: Shelf,
     /// What shipments and returns have moved already.
-    documents: BTreeMap<Uuid, Moved>,
+    documents: BTreeMap<Uuid, Contents>,
     /// Reservations that this transaction has added and that hold nothing yet.
     fresh: BTreeSet<OrderId>,
     changed: BTreeSet<OrderId>,
@@ -74,7 +74,7 @@ pub(crate) struct Book {
 
 /// What a document has moved, and for whom, as far as that is known.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Moved {
+struct Contents {
     order_id: Option<OrderId>,
     goods: BTreeMap<(Reason, String), i32>,
 }
@@ -177,7 +177,7 @@ impl Book {
     ) -> Result<Option<News>, InventoryError> {
         let said = goods.map(|goods| {
             let goods = goods.iter().map(|(sku, qty)| ((Reason::Shipment, sku.clone()), -qty));
-            Moved { order_id: Some(order_id), goods: goods.collect() }
+            Contents { order_id: Some(order_id), goods: goods.collect() }
         });
         match self.documents.get(&shipment_id.0) {
             Some(left) if left.is(order_id, Reason::Shipment, said.as_ref()) => return Ok(None),
@@ -204,10 +204,10 @@ impl Book {
                 InventoryError::OverShipment { order_id, sku: sku.clone(), qty, open }
             })?;
             line.shipped_qty += qty;
-            let (level, cost) = self.shelf.take(&sku, qty, qty, document)?;
-            let sum = line.shipped_cost.checked_add(cost);
+            let moved = self.shelf.take(&sku, qty, qty, document)?;
+            let sum = line.shipped_cost.checked_add(moved.cost);
             line.shipped_cost = sum.map_err(|_| InventoryError::ValueOutOfRange(sku.clone()))?;
-            moves.add((level, cost))?;
+            moves.add(moved)?;
             self.note(shipment_id.0, order, Reason::Shipment, sku, -qty);
         }
         self.changed_lines.insert(order_id);
@@ -267,8 +267,10 @@ impl Book {
             return Ok(None);
         }
         let news = self.give_back(order_id, ReservationState::Lapsed)?;
-        self.lines.remove(&order_id);
-        self.emptied.insert(order_id);
+        if self.reservation(order_id)?.state == ReservationState::Lapsed {
+            self.lines.remove(&order_id);
+            self.emptied.insert(order_id);
+        }
         Ok(news)
     }
 
@@ -285,7 +287,7 @@ impl Book {
         let came = goods.iter().map(|(sku, back)| ((Reason::Return, sku.clone()), back.qty));
         let gone = goods.iter().filter(|(_, back)| back.scrapped > 0);
         let gone = gone.map(|(sku, back)| ((Reason::Scrapped, sku.clone()), -back.scrapped));
-        let said = Moved { order_id: order, goods: came.chain(gone).collect() };
+        let said = Contents { order_id: order, goods: came.chain(gone).collect() };
         match self.documents.get(&return_id.0) {
             Some(back) if *back == said => return Ok(None),
             Some(_) => return Err(InventoryError::ReturnDiffers(return_id)),
@@ -454,7 +456,7 @@ impl Book {
     }
 }
 
-impl Moved {
+impl Contents {
     /// Whether it is a document for this order and this reason, and of these goods, if any are said. Older ones do not know their order.
     fn is(&self, order_id: OrderId, reason: Reason, said: Option<&Self>) -> bool {
         self.order_id.is_none_or(|of| of == order_id)

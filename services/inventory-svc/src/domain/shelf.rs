@@ -32,16 +32,31 @@ pub(crate) struct Document {
 pub(crate) struct Moves {
     pub(crate) levels: Vec<LevelChange>,
     pub(crate) cost: Money,
+    /// By the database's clock; unset when no goods moved.
+    pub(crate) at: Option<DateTime<Utc>>,
+}
+
+/// What one movement did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moved {
+    level: LevelChange,
+    /// What the goods cost; never negative.
+    pub(super) cost: Money,
+    at: DateTime<Utc>,
+}
+
+impl Moved {
+    fn of(level: &Level, qty: i32, cost: Money) -> Self {
+        Self { level: level.changed_by(qty), cost, at: level.seen_at }
+    }
 }
 
 impl Moves {
-    pub(crate) fn add(
-        &mut self,
-        (level, cost): (LevelChange, Money),
-    ) -> Result<(), InventoryError> {
-        let sum = self.cost.checked_add(cost);
-        self.cost = sum.map_err(|_| InventoryError::ValueOutOfRange(level.sku.clone()))?;
-        self.levels.push(level);
+    pub(crate) fn add(&mut self, moved: Moved) -> Result<(), InventoryError> {
+        let sum = self.cost.checked_add(moved.cost);
+        self.cost = sum.map_err(|_| InventoryError::ValueOutOfRange(moved.level.sku.clone()))?;
+        self.at = Some(moved.at);
+        self.levels.push(moved.level);
         Ok(())
     }
 
@@ -56,6 +71,8 @@ pub(crate) struct Shelf {
     levels: BTreeMap<String, Level>,
     changed: BTreeSet<String>,
     movements: Vec<NewMovement>,
+    /// What has changed since news were asked for.
+    touched: BTreeSet<String>,
     news: Vec<ItemNews>,
 }
 
@@ -78,11 +95,6 @@ impl Shelf {
         missing.map(|(place, sku)| (place, sku.clone())).collect()
     }
 
-    /// When the rows were locked, by the database's clock.
-    pub(crate) fn seen_at(&self) -> Option<DateTime<Utc>> {
-        self.levels.values().next().map(|level| level.seen_at)
-    }
-
     /// Promises so many, or gives a promise back when negative.
     pub(crate) fn promise(&mut self, sku: &str, qty: i32) -> Result<LevelChange, InventoryError> {
         self.change(sku, None, |level| {
@@ -98,7 +110,7 @@ impl Shelf {
         qty: i32,
         cost: Option<Money>,
         document: Document,
-    ) -> Result<(LevelChange, Money), InventoryError> {
+    ) -> Result<Moved, InventoryError> {
         self.receive(sku, qty, cost, None, document)
     }
 
@@ -110,8 +122,8 @@ impl Shelf {
         cost: Option<Money>,
         reorder_point: Option<i32>,
         document: Document,
-    ) -> Result<(LevelChange, Money), InventoryError> {
-        let (change, cost, sequence) = self.change(sku, reorder_point, |level| {
+    ) -> Result<Moved, InventoryError> {
+        let (mut moved, sequence) = self.change(sku, reorder_point, |level| {
             let cost = match cost {
                 Some(cost) => cost,
                 None => share(level, qty)?,
@@ -121,12 +133,12 @@ impl Shelf {
             let value = level.value.checked_add(cost);
             level.value = value.map_err(|_| InventoryError::ValueOutOfRange(sku.to_owned()))?;
             level.movement_count += 1;
-            Ok((level.changed_by(qty), cost, level.movement_count))
+            Ok((Moved::of(level, qty, cost), level.movement_count))
         })?;
-        let change =
-            LevelChange { reorder_point: reorder_point.unwrap_or(change.reorder_point), ..change };
-        self.movements.push(NewMovement { sku: sku.to_owned(), sequence, qty, cost, document });
-        Ok((change, cost))
+        moved.level.reorder_point = reorder_point.unwrap_or(moved.level.reorder_point);
+        let (sku, cost) = (sku.to_owned(), moved.cost);
+        self.movements.push(NewMovement { sku, sequence, qty, cost, document });
+        Ok(moved)
     }
 
     /// Takes goods off the shelf, of which so many were promised. Gives what they had cost.
@@ -136,8 +148,8 @@ impl Shelf {
         qty: i32,
         promised: i32,
         document: Document,
-    ) -> Result<(LevelChange, Money), InventoryError> {
-        let (change, cost, sequence) = self.change(sku, None, |level| {
+    ) -> Result<Moved, InventoryError> {
+        let (moved, sequence) = self.change(sku, None, |level| {
             if let Some(below) = below(level, -qty, promised) {
                 return Err(InventoryError::BelowReserved(Shortfall(vec![below])));
             }
@@ -147,13 +159,13 @@ impl Shelf {
             let value = level.value.checked_sub(cost);
             level.value = value.map_err(|_| InventoryError::ValueOutOfRange(sku.to_owned()))?;
             level.movement_count += 1;
-            Ok((level.changed_by(qty), cost, level.movement_count))
+            Ok((Moved::of(level, qty, cost), level.movement_count))
         })?;
-        let lost = Money::ZERO.checked_sub(cost);
+        let lost = Money::ZERO.checked_sub(moved.cost);
         let lost = lost.map_err(|_| InventoryError::ValueOutOfRange(sku.to_owned()))?;
         let sku = sku.to_owned();
         self.movements.push(NewMovement { sku, sequence, qty: -qty, cost: lost, document });
-        Ok((change, cost))
+        Ok(moved)
     }
 
     /// Changes what is on hand by differences, all of them or none. Gives what was found and what was lost.
@@ -190,12 +202,17 @@ impl Shelf {
         Ok(())
     }
 
-    /// What is to be told of items themselves, since this was asked last.
+    /// What is to be told of items themselves, since this was asked last: to be asked after each document, before the shelf is saved. What
+    /// comes and goes by one document passes the reorder point unseen.
     pub(crate) fn item_news(&mut self) -> Vec<ItemNews> {
+        for sku in std::mem::take(&mut self.touched) {
+            self.news.extend(self.levels.get_mut(&sku).and_then(fall));
+        }
         std::mem::take(&mut self.news)
     }
 
     pub(crate) fn changed_levels(&self) -> Vec<&Level> {
+        debug_assert!(self.touched.is_empty(), "news are asked for before the shelf is saved");
         self.changed.iter().filter_map(|sku| self.levels.get(sku)).collect()
     }
 
@@ -208,7 +225,7 @@ impl Shelf {
         level.ok_or_else(|| InventoryError::ProductNotFound(sku.to_owned()))
     }
 
-    /// Makes a change and, with it, sets the reorder point, if there is one to be set. What falls to it is seen only then.
+    /// Makes a change and, with it, sets the reorder point, if there is one to be set.
     fn change<T>(
         &mut self,
         sku: &str,
@@ -217,9 +234,10 @@ impl Shelf {
     ) -> Result<T, InventoryError> {
         let level = self.get(sku)?;
         let done = change(level)?;
-        let (set, needed) = (set(level, reorder_point), fall(level));
+        let news = set(level, reorder_point);
+        self.news.extend(news);
         self.changed.insert(sku.to_owned());
-        self.news.extend(set.into_iter().chain(needed));
+        self.touched.insert(sku.to_owned());
         Ok(done)
     }
 }

@@ -7,7 +7,10 @@ use inventory_svc::{Config, Sweeper};
 use log::{Cause, Log, NewEvent};
 use proto::{
     common::v1::Money,
-    events::v1::{OrderCancelled, OrderDrafted, OrderPlaced, OrderShipped, ShippedLine},
+    events::v1::{
+        OrderCancelled, OrderDrafted, OrderPartCancelled, OrderPlaced, OrderReturned, OrderShipped,
+        ReturnedLine, ShippedLine,
+    },
     inventory::v1::{self as pb, inventory_service_client::InventoryServiceClient},
     log::v1::event_log_client::EventLogClient,
 };
@@ -46,7 +49,10 @@ impl Drop for App {
 
 impl App {
     pub(crate) async fn start() -> Self {
-        let database = TestDb::start().await;
+        Self::start_on(TestDb::start().await).await
+    }
+
+    pub(crate) async fn start_on(database: TestDb) -> Self {
         let nats = TestNats::start().await;
         let orders = FakeOrders::default();
         let config = Config::parse_from([
@@ -104,6 +110,109 @@ impl App {
             pb::ReceiveStockRequest { sku: sku.to_owned(), quantity, ..Default::default() };
         let answer = self.client.clone().receive_stock(request).await?;
         Ok(answer.into_inner().item.unwrap())
+    }
+
+    /// Receives so many for so much each.
+    pub(crate) async fn buy(&self, sku: &str, quantity: i32, unit_cost: &str) {
+        let request = pb::ReceiveStockRequest {
+            sku: sku.to_owned(),
+            quantity,
+            unit_cost: unit_cost.to_owned(),
+            ..Default::default()
+        };
+        self.client.clone().receive_stock(request).await.unwrap();
+    }
+
+    pub(crate) async fn adjust(
+        &self,
+        reason: pb::AdjustmentReason,
+        changes: &[(&str, i32)],
+    ) -> Result<pb::AdjustStockResponse, Status> {
+        let request = pb::AdjustStockRequest {
+            reason: reason.into(),
+            lines: adjust_lines(changes),
+            ..Default::default()
+        };
+        Ok(self.client.clone().adjust_stock(request).await?.into_inner())
+    }
+
+    pub(crate) async fn confirm(&self, order_id: &str) -> Result<pb::Reservation, Status> {
+        let request =
+            pb::ConfirmReservationRequest { order_id: order_id.to_owned(), ..Default::default() };
+        let answer = self.client.clone().confirm_reservation(request).await?;
+        Ok(answer.into_inner().reservation.unwrap())
+    }
+
+    /// Ships lines or, when there are none, all that is open.
+    pub(crate) async fn commit(
+        &self,
+        order_id: &str,
+        shipment_id: &str,
+        lines: &[(&str, i32)],
+    ) -> Result<pb::CommitReservationResponse, Status> {
+        let line = |(sku, quantity): &(&str, i32)| pb::CommitReservationLine {
+            sku: (*sku).to_owned(),
+            quantity: *quantity,
+        };
+        let request = pb::CommitReservationRequest {
+            order_id: order_id.to_owned(),
+            shipment_id: shipment_id.to_owned(),
+            lines: lines.iter().map(line).collect(),
+            ..Default::default()
+        };
+        Ok(self.client.clone().commit_reservation(request).await?.into_inner())
+    }
+
+    /// Each line with whether it can be sold again.
+    pub(crate) async fn take_back(
+        &self,
+        order_id: &str,
+        return_id: &str,
+        lines: &[(&str, i32, bool)],
+    ) -> Result<Vec<pb::Movement>, Status> {
+        let line = |(sku, quantity, restock): &(&str, i32, bool)| pb::ReturnStockLine {
+            sku: (*sku).to_owned(),
+            quantity: *quantity,
+            restock: *restock,
+        };
+        let request = pb::ReturnStockRequest {
+            order_id: order_id.to_owned(),
+            return_id: return_id.to_owned(),
+            lines: lines.iter().map(line).collect(),
+            ..Default::default()
+        };
+        Ok(self.client.clone().return_stock(request).await?.into_inner().movements)
+    }
+
+    /// What all that is on hand is worth.
+    pub(crate) async fn value(&self, sku: &str) -> String {
+        self.item(sku).await.value.unwrap().amount
+    }
+
+    /// The data of all events of a type, in order.
+    pub(crate) async fn told(&self, event_type: &str) -> Vec<serde_json::Value> {
+        sqlx::query_scalar(
+            "select payload->'data' from inventory.events_log where event_type = $1 order by id",
+        )
+        .bind(event_type)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// How many events there are by now.
+    pub(crate) async fn event_count(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from inventory.events_log")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn today(&self) -> String {
+        sqlx::query_scalar("select (now() at time zone 'Europe/London')::date::text")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn reserve(
@@ -218,6 +327,23 @@ pub(crate) fn new_order() -> String {
     Uuid::now_v7().to_string()
 }
 
+pub(crate) fn adjust_lines(changes: &[(&str, i32)]) -> Vec<pb::AdjustStockLine> {
+    let line = |(sku, change): &(&str, i32)| pb::AdjustStockLine {
+        sku: (*sku).to_owned(),
+        quantity_change: *change,
+    };
+    changes.iter().map(line).collect()
+}
+
+/// What moved, as SKU, reason, quantity and cost.
+pub(crate) fn moved(movements: &[pb::Movement]) -> Vec<(&str, pb::MovementReason, i32, &str)> {
+    let shown = movements.iter().map(|one| {
+        let cost = one.cost.as_ref().map_or("", |cost| cost.amount.as_str());
+        (one.sku.as_str(), one.reason(), one.quantity, cost)
+    });
+    shown.collect()
+}
+
 pub(crate) fn money(amount: &str) -> Option<Money> {
     Some(Money { amount: amount.to_owned(), currency_code: String::new() })
 }
@@ -249,6 +375,27 @@ pub(crate) fn shipped(order_id: &str, shipment_id: &str, lines: &[(&str, i32)]) 
         complete: false,
     };
     NewEvent::new("order.shipped", order_id, 3, &data, &Cause::of_call())
+}
+
+pub(crate) fn part_cancelled(order_id: &str) -> NewEvent {
+    let data = OrderPartCancelled { order_id: order_id.to_owned(), ..Default::default() };
+    NewEvent::new("order.part_cancelled", order_id, 4, &data, &Cause::of_call())
+}
+
+pub(crate) fn returned(order_id: &str, return_id: &str, lines: &[(&str, i32, bool)]) -> NewEvent {
+    let line = |(sku, quantity, restock): &(&str, i32, bool)| ReturnedLine {
+        line_id: Uuid::now_v7().to_string(),
+        sku: (*sku).to_owned(),
+        quantity: *quantity,
+        restock: *restock,
+    };
+    let data = OrderReturned {
+        order_id: order_id.to_owned(),
+        return_id: return_id.to_owned(),
+        lines: lines.iter().map(line).collect(),
+        ..Default::default()
+    };
+    NewEvent::new("order.returned", order_id, 5, &data, &Cause::of_call())
 }
 
 pub(crate) fn cancelled(order_id: &str) -> NewEvent {

@@ -4,7 +4,7 @@ use tonic::Code;
 
 use testkit::refusal;
 
-use crate::app::{App, cancelled, deleted, new_order, placed, shipped};
+use crate::app::{App, cancelled, deleted, new_order, part_cancelled, placed, returned, shipped};
 
 #[tokio::test]
 async fn a_placed_order_confirms_its_reservation() {
@@ -74,6 +74,86 @@ async fn cancelled_and_deleted_orders_give_back_what_is_not_shipped() {
     app.check_books().await;
 }
 
+#[tokio::test]
+async fn what_is_left_of_an_order_that_is_cancelled_in_part_is_free_and_the_rest_stays_sold() {
+    let app = App::start().await;
+    app.stock("A", 10).await;
+    app.stock("B", 10).await;
+    let (order, unshipped) = (new_order(), new_order());
+    app.reserve(&order, &[("A", 4), ("B", 2)]).await.unwrap();
+    app.reserve(&unshipped, &[("A", 1)]).await.unwrap();
+    app.hear(&[
+        placed(&order),
+        shipped(&order, &new_order(), &[("A", 3)]),
+        part_cancelled(&order),
+        part_cancelled(&order),
+        placed(&unshipped),
+        part_cancelled(&unshipped),
+    ])
+    .await;
+    app.hear(&[part_cancelled(&order)]).await;
+    let reservation = app.reservation(&order).await.unwrap();
+    assert_eq!(reservation.state(), ReservationState::Shipped);
+    let lines: Vec<_> = reservation
+        .lines
+        .iter()
+        .map(|l| (l.sku.as_str(), l.quantity, l.shipped_quantity, l.released_quantity))
+        .collect();
+    assert_eq!(lines, [("A", 4, 3, 1), ("B", 2, 0, 2)]);
+    assert_eq!((app.levels("A").await, app.levels("B").await), ((7, 0), (10, 0)));
+    let events = app.log.events_of(&order).await;
+    assert_eq!(events.len(), 3);
+    let (event_type, version, data) = &events[2];
+    assert_eq!((event_type.as_str(), *version), ("stock.released", 3));
+    let levels = serde_json::json!([
+        {"sku": "A", "quantity": 1, "onHand": 7, "reserved": 1},
+        {"sku": "B", "quantity": 2, "onHand": 10},
+    ]);
+    assert_eq!(data["levels"], levels);
+    // Of one that nothing has left of, nothing is sold.
+    let reservation = app.reservation(&unshipped).await.unwrap();
+    assert_eq!(reservation.state(), ReservationState::Released);
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
+    app.check_books().await;
+
+    let never = new_order();
+    app.hear(&[part_cancelled(&never)]).await;
+    assert_eq!(app.log.dead_letters().await, [format!("order {never} has no reservation")]);
+}
+
+#[tokio::test]
+async fn what_comes_back_is_on_hand_again_or_scrapped() {
+    let app = App::start().await;
+    app.stock("A", 10).await;
+    let (order, id) = (new_order(), new_order());
+    app.reserve(&order, &[("A", 4)]).await.unwrap();
+    let back = [("A", 1, true), ("A", 2, false)];
+    // All in one batch.
+    app.hear(&[
+        placed(&order),
+        shipped(&order, &new_order(), &[("A", 3)]),
+        part_cancelled(&order),
+        returned(&order, &id, &back),
+        returned(&order, &id, &back),
+    ])
+    .await;
+    assert_eq!(app.levels("A").await, (8, 0));
+    assert_eq!(app.reservation(&order).await.unwrap().state(), ReservationState::Shipped);
+    let told = app.log.told_of(&order).await;
+    let told: Vec<_> = told.iter().map(|(event, version)| (event.as_str(), *version)).collect();
+    assert_eq!(
+        told,
+        [("stock.reserved", 1), ("stock.shipped", 2), ("stock.released", 3), ("stock.returned", 4)]
+    );
+    assert_eq!(app.log.told_of(&id).await, [("stock.adjusted".to_owned(), 1)]);
+    app.check_books().await;
+
+    app.hear(&[returned(&order, &new_order(), &[("A", 1, true)])]).await;
+    let why = format!("1 of A came back from order {order}, of which 0 had left and not come back");
+    assert_eq!(app.log.dead_letters().await, [why]);
+    assert_eq!(app.levels("A").await, (8, 0));
+}
+
 /// The very same again, as new events: at the position redelivered ones are skipped before they are looked at.
 #[tokio::test]
 async fn each_event_twice_has_one_effect() {
@@ -82,9 +162,10 @@ async fn each_event_twice_has_one_effect() {
     let (whole, part, shipment, other) = (new_order(), new_order(), new_order(), new_order());
     app.reserve(&whole, &[("A", 2)]).await.unwrap();
     app.reserve(&part, &[("A", 5)]).await.unwrap();
-    let all: [fn(&[&str; 4]) -> NewEvent; 5] = [
+    let all: [fn(&[&str; 4]) -> NewEvent; 6] = [
         |ids| placed(ids[0]),
         |ids| shipped(ids[0], ids[2], &[("A", 2)]),
+        |ids| returned(ids[0], ids[1], &[("A", 1, true)]),
         |ids| placed(ids[1]),
         |ids| shipped(ids[1], ids[3], &[("A", 1)]),
         |ids| cancelled(ids[1]),
@@ -95,9 +176,9 @@ async fn each_event_twice_has_one_effect() {
         app.hear(&[event(&ids), event(&ids)]).await;
         app.hear(&[event(&ids)]).await;
     }
-    assert_eq!(app.levels("A").await, (7, 0));
+    assert_eq!(app.levels("A").await, (8, 0));
     assert_eq!(app.log.dead_letters().await, [""; 0]);
-    assert_eq!(app.log.told_of(&whole).await.len(), 2);
+    assert_eq!(app.log.told_of(&whole).await.len(), 3);
     assert_eq!(app.log.told_of(&part).await.len(), 3);
     app.check_books().await;
 }

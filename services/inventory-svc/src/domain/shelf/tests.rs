@@ -29,11 +29,11 @@ fn document(reason: Reason) -> Document {
 }
 
 fn put(shelf: &mut Shelf, qty: i32, cost: Option<&str>) -> String {
-    shelf.put("a", qty, cost.map(money), document(Reason::Receipt)).unwrap().1.to_string()
+    shelf.put("a", qty, cost.map(money), document(Reason::Receipt)).unwrap().cost.to_string()
 }
 
 fn take(shelf: &mut Shelf, qty: i32) -> String {
-    shelf.take("a", qty, 0, document(Reason::Lost)).unwrap().1.to_string()
+    shelf.take("a", qty, 0, document(Reason::Lost)).unwrap().cost.to_string()
 }
 
 fn value(shelf: &Shelf) -> String {
@@ -117,23 +117,34 @@ fn a_fall_to_the_reorder_point_is_told_once_until_it_is_above_again() {
     assert_eq!(needed(&mut shelf), [0; 0]);
     shelf.promise("a", 2).unwrap();
     assert_eq!(needed(&mut shelf), [3]);
-    take(&mut shelf, 1);
-    put(&mut shelf, 2, None);
+    put(&mut shelf, 1, None);
     assert_eq!(needed(&mut shelf), [0; 0], "4 is not above 4");
     put(&mut shelf, 1, None);
+    assert_eq!(needed(&mut shelf), [0; 0]);
     take(&mut shelf, 1);
     assert_eq!(needed(&mut shelf), [4]);
     assert_eq!(shelf.level("a").unwrap().version, 2);
 }
 
 #[test]
+fn what_comes_and_goes_at_once_falls_past_nothing() {
+    let mut shelf = shelf(4, "0", 4);
+    put(&mut shelf, 0, None);
+    assert_eq!(needed(&mut shelf), [4]);
+    put(&mut shelf, 2, None);
+    take(&mut shelf, 2);
+    assert_eq!(needed(&mut shelf), [0; 0]);
+}
+
+#[test]
 fn a_reorder_point_that_is_raised_to_what_is_there_is_told_after_it_was_set() {
     let mut shelf = shelf(10, "0", 0);
-    shelf.set_reorder_point("a", 9).unwrap();
-    shelf.set_reorder_point("a", 10).unwrap();
-    shelf.set_reorder_point("a", 11).unwrap();
-    let told: Vec<(bool, i32)> = shelf
-        .item_news()
+    let mut news = Vec::new();
+    for point in [9, 10, 11] {
+        shelf.set_reorder_point("a", point).unwrap();
+        news.extend(shelf.item_news());
+    }
+    let told: Vec<(bool, i32)> = news
         .into_iter()
         .map(|news| match news {
             ItemNews::ReorderPointSet { version, .. } => (false, version),
@@ -146,7 +157,7 @@ fn a_reorder_point_that_is_raised_to_what_is_there_is_told_after_it_was_set() {
 #[test]
 fn a_delivery_counts_before_its_reorder_point() {
     let mut shelf = shelf(0, "0", 0);
-    let (level, _) = shelf.receive("a", 5, None, Some(4), document(Reason::Receipt)).unwrap();
+    let level = shelf.receive("a", 5, None, Some(4), document(Reason::Receipt)).unwrap().level;
     assert_eq!((level.on_hand, level.reorder_point), (5, 4));
     assert_eq!(needed(&mut shelf), [0; 0]);
     shelf.receive("a", 5, None, Some(10), document(Reason::Receipt)).unwrap();
