@@ -3,50 +3,28 @@
 //! Commands decide here, one order after the other, and the store then writes what has changed, all at once. A refusal of
 //! [`Book::reserve`] leaves the book as it was; after any other refusal the transaction is given up.
 
+mod reserve;
+mod take_back;
+
+pub(crate) use reserve::Wanted;
+pub(crate) use take_back::TakenBack;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ids::{OrderId, ReturnId, ShipmentId};
-use money::Money;
+use ids::{OrderId, ShipmentId};
 use uuid::Uuid;
 
 use crate::{
     InventoryError,
     domain::{
         Document, Level, Move, Movement, Moves, Reason, Reservation, ReservationState,
-        ReservedLine, Shelf, Short, Turn, shelf::portion,
+        ReservedLine, Shelf, Turn,
     },
-    error::Shortage,
 };
-
-/// A repeated reservation that has less time left than this gets its full time again.
-const RENEWED_BELOW: TimeDelta = TimeDelta::seconds(60);
-
-/// How much of a SKU an order wants, and the first line of its request that says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) qty: i32,
-    pub(crate) line: usize,
-}
 
 /// How much of each SKU.
 pub(crate) type Goods = BTreeMap<String, i32>;
-
-/// How much of a SKU comes back, and how much of that cannot be sold again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct TakenBack {
-    pub(crate) qty: i32,
-    pub(crate) scrapped: i32,
-}
-
-impl TakenBack {
-    pub(crate) fn add(&mut self, qty: i32, restock: bool) {
-        self.qty = self.qty.saturating_add(qty);
-        if !restock {
-            self.scrapped = self.scrapped.saturating_add(qty);
-        }
-    }
-}
 
 /// What is to be told of one order's stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,39 +80,6 @@ impl Book {
             self.note(ref_id, order_id, reason, sku, qty);
         }
         self
-    }
-
-    /// Promises all of what an order wants, or nothing. No news when the same was promised before.
-    pub(crate) fn reserve(
-        &mut self,
-        order_id: OrderId,
-        wanted: &BTreeMap<String, Wanted>,
-        ttl: TimeDelta,
-    ) -> Result<Option<News>, InventoryError> {
-        let fresh = self.fresh.contains(&order_id)
-            && self.reservation(order_id)?.state == ReservationState::Held;
-        if !fresh && !self.turn(order_id, Move::Reserve)? {
-            return self.repeat(order_id, wanted, ttl).map(|()| None);
-        }
-        self.check_stock(wanted)?;
-        let mut moves = Moves::default();
-        for (sku, Wanted { qty, .. }) in wanted {
-            moves.levels.push(self.shelf.promise(sku, *qty)?);
-        }
-        let line = |(sku, wanted): (&String, &Wanted)| {
-            (sku.clone(), ReservedLine::new(order_id, sku.clone(), wanted.qty))
-        };
-        self.lines.insert(order_id, wanted.iter().map(line).collect());
-        self.added.insert(order_id);
-        if self.fresh.remove(&order_id) {
-            // It stands in the table as held already.
-            return Ok(Some(News { version: self.reservation(order_id)?.version, moves }));
-        }
-        let reservation = self.change(order_id)?;
-        reservation.state = ReservationState::Held;
-        reservation.expires_at = reservation.seen_at + ttl;
-        reservation.version += 1;
-        Ok(Some(News { version: reservation.version, moves }))
     }
 
     /// The order is placed. False when that was known.
@@ -274,47 +219,6 @@ impl Book {
         Ok(news)
     }
 
-    /// Takes goods back that an order was shipped, for what they had cost, and scraps those that cannot be sold again. Gives the news of what
-    /// came and what was scrapped; none when that return has come before.
-    pub(crate) fn take_back(
-        &mut self,
-        order_id: OrderId,
-        return_id: ReturnId,
-        goods: &BTreeMap<String, TakenBack>,
-    ) -> Result<Option<(News, Moves)>, InventoryError> {
-        self.reservation(order_id)?;
-        let order = Some(order_id);
-        let came = goods.iter().map(|(sku, back)| ((Reason::Return, sku.clone()), back.qty));
-        let gone = goods.iter().filter(|(_, back)| back.scrapped > 0);
-        let gone = gone.map(|(sku, back)| ((Reason::Scrapped, sku.clone()), -back.scrapped));
-        let said = Contents { order_id: order, goods: came.chain(gone).collect() };
-        match self.documents.get(&return_id.0) {
-            Some(back) if *back == said => return Ok(None),
-            Some(_) => return Err(InventoryError::ReturnDiffers(return_id)),
-            None => (),
-        }
-        let (mut came, mut gone) = (Moves::default(), Moves::default());
-        for (sku, back) in goods {
-            let line = self.lines.entry(order_id).or_default().get_mut(sku);
-            let out = line.as_ref().map_or(0, |line| line.shipped_qty - line.returned_qty);
-            let line = line.filter(|_| (1..=out).contains(&back.qty)).ok_or_else(|| {
-                InventoryError::OverReturn { order_id, sku: sku.clone(), qty: back.qty, out }
-            })?;
-            let cost = cost_of_return(line, back.qty)?;
-            let document = Document { reason: Reason::Return, id: return_id.0, order_id: order };
-            came.add(self.shelf.put(sku, back.qty, Some(cost), document)?)?;
-        }
-        // Only once all is here: the event of what came tells its levels.
-        for (sku, back) in goods.iter().filter(|(_, back)| back.scrapped > 0) {
-            let document = Document { reason: Reason::Scrapped, id: return_id.0, order_id: order };
-            gone.add(self.shelf.take(sku, back.scrapped, 0, document)?)?;
-        }
-        self.documents.insert(return_id.0, said);
-        self.changed_lines.insert(order_id);
-        let news = News { version: self.tell(order_id)?, moves: came };
-        Ok(Some((news, gone)))
-    }
-
     pub(crate) fn has_run_out(&self, order_id: OrderId) -> bool {
         self.reservations.get(&order_id).is_some_and(Reservation::has_run_out)
     }
@@ -341,51 +245,6 @@ impl Book {
             Turn::Shipped => Err(InventoryError::ReservationShipped(order_id)),
             Turn::NotHeld => Err(InventoryError::ReservationNotHeld(order_id)),
         }
-    }
-
-    /// Answers as before; what is held and about to run out gets its full time again.
-    fn repeat(
-        &mut self,
-        order_id: OrderId,
-        wanted: &BTreeMap<String, Wanted>,
-        ttl: TimeDelta,
-    ) -> Result<(), InventoryError> {
-        let had = self.lines_of(order_id).map(|line| (&line.sku, line.qty));
-        if !had.eq(wanted.iter().map(|(sku, wanted)| (sku, wanted.qty))) {
-            return Err(InventoryError::ReservationDiffers(order_id));
-        }
-        let reservation = self.reservation(order_id)?;
-        let ends_soon = reservation.expires_at < reservation.seen_at + RENEWED_BELOW.min(ttl / 2);
-        if reservation.state == ReservationState::Held && ends_soon {
-            let reservation = self.change(order_id)?;
-            reservation.expires_at = reservation.seen_at + ttl;
-        }
-        Ok(())
-    }
-
-    fn check_stock(&self, wanted: &BTreeMap<String, Wanted>) -> Result<(), InventoryError> {
-        let places = wanted.iter().map(|(sku, wanted)| (wanted.line, sku));
-        let skus = self.shelf.missing(places);
-        if !skus.is_empty() {
-            return Err(InventoryError::UnknownSkus { list: "lines", skus });
-        }
-        let levels = || wanted.iter().filter_map(|(sku, one)| Some((self.shelf.level(sku)?, one)));
-        let archived: Vec<String> = levels()
-            .filter(|(level, _)| level.archived)
-            .map(|(level, _)| level.sku.clone())
-            .collect();
-        if !archived.is_empty() {
-            return Err(InventoryError::ProductArchived(archived));
-        }
-        let short: Vec<Short> = levels()
-            .filter(|(level, wanted)| wanted.qty > level.available())
-            .map(|(level, wanted)| Short {
-                sku: level.sku.clone(),
-                requested: wanted.qty,
-                available: level.available(),
-            })
-            .collect();
-        if short.is_empty() { Ok(()) } else { Err(InventoryError::Short(Shortage(short))) }
     }
 
     fn give_back(
@@ -463,20 +322,6 @@ impl Contents {
             && self.goods.keys().all(|(why, _)| *why == reason)
             && said.is_none_or(|said| said.goods == self.goods)
     }
-}
-
-/// What those that come back had cost when they left: all that came back so far, less what was counted of it before, so that the last one
-/// brings all that is left.
-fn cost_of_return(line: &mut ReservedLine, qty: i32) -> Result<Money, InventoryError> {
-    line.returned_qty += qty;
-    let back = portion(line.shipped_cost, line.returned_qty, line.shipped_qty)
-        // More may have left since, for less each.
-        .map(|back| back.max(line.returned_cost));
-    let cost = back.and_then(|back| back.checked_sub(line.returned_cost));
-    let cost = cost.map_err(|_| InventoryError::ValueOutOfRange(line.sku.clone()))?;
-    let back = line.returned_cost.checked_add(cost);
-    line.returned_cost = back.map_err(|_| InventoryError::ValueOutOfRange(line.sku.clone()))?;
-    Ok(cost)
 }
 
 /// What the store writes.

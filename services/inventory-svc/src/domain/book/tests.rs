@@ -1,3 +1,4 @@
+use money::Money;
 use proptest::prelude::*;
 use uuid::Uuid;
 
