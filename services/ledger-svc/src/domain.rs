@@ -7,7 +7,8 @@ mod rules;
 
 pub(crate) use account::{Account, AccountType, Balance};
 pub(crate) use journal::{
-    DayKey, Days, Document, Entry, Journal, Line, Origin, Posting, RefType, Side, sum,
+    DESCRIPTION_MAX, DayKey, Days, Document, Entry, Journal, Line, Origin, Posting, RefType, Side,
+    sum,
 };
 pub(crate) use month::{Month, Period, PeriodState, booked_on, day_of};
 pub(crate) use rules::{Fact, Paid, Wages, book};

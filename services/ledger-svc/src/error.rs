@@ -44,8 +44,6 @@ pub(crate) enum LedgerError {
     /// One of several that are posted together.
     #[error("journal {place}: {error}")]
     InBatch { place: usize, error: Box<Self> },
-    #[error("the sum of a journal is more than an amount can be")]
-    TooMuch(#[from] MoneyError),
     #[error("request_id {0} was used for another request")]
     RequestIdUsed(Uuid),
     #[error("the database cannot be used now")]
@@ -71,7 +69,7 @@ impl Refusal for LedgerError {
             | Self::PeriodClosed { .. }
             | Self::PeriodNotOver(_)
             | Self::PeriodOutOfOrder { .. } => Code::FailedPrecondition,
-            Self::ReversedTooEarly(_) | Self::TooMuch(_) => Code::InvalidArgument,
+            Self::ReversedTooEarly(_) => Code::InvalidArgument,
             Self::InBatch { error, .. } => error.code(),
             Self::Database(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
@@ -94,7 +92,7 @@ impl Refusal for LedgerError {
             Self::PeriodClosed { .. } => "PERIOD_CLOSED",
             Self::PeriodNotOver(_) => "PERIOD_NOT_OVER",
             Self::PeriodOutOfOrder { .. } => "PERIOD_OUT_OF_ORDER",
-            Self::ReversedTooEarly(_) | Self::TooMuch(_) => "INVALID_REQUEST",
+            Self::ReversedTooEarly(_) => "INVALID_REQUEST",
             Self::InBatch { error, .. } => error.reason(),
             Self::RequestIdUsed(_) => "REQUEST_ID_USED",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
@@ -132,7 +130,6 @@ impl Refusal for LedgerError {
             Self::RequestIdUsed(id) => vec![fact("request_id", id)],
             Self::ChartFull(_)
             | Self::ReversedTooEarly(_)
-            | Self::TooMuch(_)
             | Self::Database(_)
             | Self::Internal(_) => Vec::new(),
         }
@@ -156,7 +153,6 @@ impl Refusal for LedgerError {
             | Self::PeriodNotOver(_)
             | Self::PeriodOutOfOrder { .. }
             | Self::InBatch { .. }
-            | Self::TooMuch(_)
             | Self::RequestIdUsed(_)
             | Self::Database(_)
             | Self::Internal(_) => Vec::new(),
@@ -167,6 +163,13 @@ impl Refusal for LedgerError {
 impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {
         if pg::is_away(&error) { Self::Database(error) } else { Self::Internal(error) }
+    }
+}
+
+impl From<MoneyError> for LedgerError {
+    /// Sums were looked at when the request was read.
+    fn from(error: MoneyError) -> Self {
+        Self::Internal(sqlx::Error::Encode(Box::new(error)))
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct NewJournal {
     pub(crate) lines: Vec<Line>,
 }
 
-/// Posts all or none. Seven statements however many. Holds the periods, then the accounts by code.
+/// Posts all or none. Ten statements however many. Holds the periods, then the accounts by code.
 #[tracing::instrument(name = "ledger.post_journals", skip_all)]
 pub(crate) async fn post_journals(
     log: &Log,

@@ -6,12 +6,10 @@ use sqlx::PgConnection;
 
 use crate::{
     LedgerError, commands,
-    domain::{Entry, Journal, Line, Posting, day_of},
+    domain::{DESCRIPTION_MAX, Entry, Journal, Line, Posting, day_of},
     queries::{self, WholeJournal},
     store,
 };
-
-pub(crate) const DESCRIPTION_MAX: usize = 500;
 
 #[derive(Debug)]
 pub(crate) struct ReverseJournal {

@@ -5,6 +5,9 @@ use ids::JournalId;
 use money::{Money, MoneyError};
 use uuid::Uuid;
 
+/// Characters that say what a journal by hand is for.
+pub(crate) const DESCRIPTION_MAX: usize = 500;
+
 /// The kind of document that a line refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "varchar", rename_all = "snake_case")]

@@ -70,3 +70,56 @@ pub(crate) struct Period {
     /// None when nobody ever closed the month itself.
     pub(crate) changed: Option<(DateTime<Utc>, String)>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn month(text: &str) -> Month {
+        text.parse().unwrap()
+    }
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn months_follow_each_other_across_years() {
+        assert_eq!(month("2019-12").next(), month("2020-01"));
+        assert_eq!(month("2020-01").before(), month("2019-12"));
+        assert_eq!(Month::of(day("2020-02-29")), month("2020-02"));
+        assert_eq!(month("2020-02").first_day(), day("2020-02-01"));
+        assert!(month("2019-12") < month("2020-01"));
+        assert_eq!(month("0987-06").to_string(), "0987-06");
+    }
+
+    #[test]
+    fn only_what_is_shown_is_read() {
+        for text in
+            ["2020-1", "2020-13", "2020-00", "2020-01-01", "20-01", "+2020-01", " 2020-01", ""]
+        {
+            assert!(text.parse::<Month>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_a_closed_month_is_booked_on_the_first_open_day() {
+        let closed = Some(month("2020-02"));
+        for (own, booked) in [
+            ("2019-06-30", "2020-03-01"),
+            ("2020-02-29", "2020-03-01"),
+            ("2020-03-01", "2020-03-01"),
+            ("2020-03-02", "2020-03-02"),
+        ] {
+            assert_eq!(booked_on(day(own), closed), day(booked));
+            assert_eq!(booked_on(day(own), None), day(own));
+        }
+    }
+
+    #[test]
+    fn a_day_is_the_businesss_own() {
+        let midnight_in_london = "2020-06-30T23:00:00Z".parse().unwrap();
+        assert_eq!(day_of(midnight_in_london, chrono_tz::Europe::London), day("2020-07-01"));
+        assert_eq!(day_of(midnight_in_london, chrono_tz::America::New_York), day("2020-06-30"));
+    }
+}

@@ -13,13 +13,15 @@ use crate::{
         ChangePeriod, CreateAccount, LockAccount, NewJournal, PostJournals, ReverseJournal,
         UpdateAccount,
     },
-    domain::{AccountType, DayKey, Days, Document, Line, Month, PeriodState, RefType, Side, sum},
+    domain::{
+        AccountType, DESCRIPTION_MAX, DayKey, Days, Document, Line, Month, PeriodState, RefType,
+        Side, sum,
+    },
     store::journals::Filter,
 };
 
 const CODE_MAX: usize = 64;
 const NAME_MAX: usize = 255;
-const DESCRIPTION_MAX: usize = 500;
 const LINES_MAX: usize = 100;
 const BATCH_MAX: usize = 100;
 const BATCH_LINES_MAX: usize = 1000;
@@ -125,11 +127,11 @@ pub(super) fn post_journal(request: pb::PostJournalRequest) -> Result<PostJourna
     let mut fields = Fields::default();
     let request_id = fields.request_id(&request.request_id);
     let request_key = request_id.map(|id| RequestKey::new(id, "PostJournal", &request));
-    if request.journal.is_none() {
+    let Some(journal) = request.journal else {
         fields.bad("journal", "is required");
         return Err(fields.refuse());
-    }
-    let journal = new_journal(&mut fields, "journal", request.journal.unwrap_or_default());
+    };
+    let journal = new_journal(&mut fields, "journal", journal);
     fields.done()?;
     let cause = Cause::of_call().with_request(request_id);
     Ok(PostJournals { request_key, cause, journals: vec![journal] })

@@ -113,12 +113,8 @@ impl App {
     }
 
     fn played(&self, source: &str) -> &PlayedService {
-        match source {
-            "billing" => &self.billing,
-            "inventory" => &self.inventory,
-            "hr" => &self.hr,
-            other => panic!("{other} is not played here"),
-        }
+        let played = [("billing", &self.billing), ("inventory", &self.inventory), ("hr", &self.hr)];
+        played.into_iter().find(|(name, _)| *name == source).unwrap().1
     }
 
     pub(crate) async fn hear_once(&self, events: &[NewEvent]) {

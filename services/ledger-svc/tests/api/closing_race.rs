@@ -1,4 +1,4 @@
-//! No journal slips into a month that is closed meanwhile.
+//! No journal slips into a month that is closed meanwhile, or by hand onto an account that is locked.
 
 use std::{
     sync::{
@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use proto::ledger::v1::{LockAccountRequest, UnlockAccountRequest};
 use sqlx::AssertSqlSafe;
 use testkit::{eventually, refusal};
 use tokio::{
@@ -138,5 +139,43 @@ async fn however_many_post_while_a_month_is_closed_it_stays_as_it_was_when_it_wa
     .unwrap();
     assert!(late > 0, "no event came late");
     assert_eq!(app.log.dead_letters().await, [""; 0]);
+    app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_post_while_an_account_is_locked_nothing_is_posted_by_hand_after_that() {
+    let app = Arc::new(App::start().await);
+    let (over, posted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let mut posting = JoinSet::new();
+    for _ in 0..6 {
+        let (app, over, posted) = (Arc::clone(&app), Arc::clone(&over), Arc::clone(&posted));
+        posting.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                match app.post(capital("1.00", "2020-03-31")).await {
+                    Ok(_) => {
+                        posted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    refused => refusal(refused).is(Code::FailedPrecondition, "ACCOUNT_LOCKED"),
+                }
+            }
+        });
+    }
+    for _ in 0..5 {
+        let before = posted.load(Ordering::Relaxed);
+        eventually("somebody posts", WAIT_MAX, async || {
+            posted.load(Ordering::Relaxed) > before + 5
+        })
+        .await;
+        let code = "3200".to_owned();
+        let lock = LockAccountRequest { code: code.clone(), ..Default::default() };
+        app.client.clone().lock_account(lock).await.unwrap();
+        let when_locked = app.balances("").await;
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(app.balances("").await, when_locked);
+        let unlock = UnlockAccountRequest { code, ..Default::default() };
+        app.client.clone().unlock_account(unlock).await.unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    posting.join_all().await;
     app.check_books().await;
 }

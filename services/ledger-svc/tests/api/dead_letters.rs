@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use crate::{
     app::{App, money, new_id},
-    events::{issued, paid, voided},
+    events::{Pay, approved, issued, paid, stock, voided},
 };
 
 const DAY: &str = "2026-03-31";
@@ -131,6 +131,38 @@ async fn a_letter_that_is_given_up_frees_those_behind_it() {
     let refused = refusal(discard(&app, &letters[0].dead_letter_id).await);
     refused.is(Code::NotFound, "DEAD_LETTER_NOT_FOUND");
     assert_eq!(refused.facts, [format!("dead_letter_id: {}", letters[0].dead_letter_id)]);
+}
+
+#[tokio::test]
+async fn each_source_has_letters_of_its_own() {
+    let app = App::start().await;
+    sqlx::query("delete from ledger.accounts where code in ('5000', '7000')")
+        .execute(&app.db)
+        .await
+        .unwrap();
+    let shipped = stock("stock.shipped", &new_id(), "", "8.00", DAY);
+    let run = approved(&new_id(), Pay([100, 0, 0, 0, 0, 0]), DAY);
+    app.inventory.publish(std::slice::from_ref(&shipped)).await;
+    app.log.catch_up("inventory").await;
+    app.hr.publish(std::slice::from_ref(&run)).await;
+    app.log.catch_up("hr").await;
+    let mut letters = list(&app).await;
+    letters.sort_by(|one, other| one.source.cmp(&other.source));
+    let sources: Vec<&str> = letters.iter().map(|one| one.source.as_str()).collect();
+    assert_eq!(sources, ["hr", "inventory"]);
+    sqlx::query(
+        "insert into ledger.accounts (code, name, type) values ('5000', 'Cost', 'expense'), ('7000', 'Wages', 'expense')",
+    )
+    .execute(&app.db)
+    .await
+    .unwrap();
+    for letter in letters {
+        let request = RetryDeadLettersRequest { source: letter.source, subject: letter.subject };
+        let answer = app.event_log.clone().retry_dead_letters(request).await.unwrap();
+        assert_eq!(answer.into_inner().applied_count, 1);
+    }
+    assert!(app.journal(&shipped).await.is_some() && app.journal(&run).await.is_some());
+    app.check_books().await;
 }
 
 #[tokio::test]

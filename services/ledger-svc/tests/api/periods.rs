@@ -187,6 +187,8 @@ async fn after_december_comes_january() {
     app.hear(&[issued(&invoice, "1.00", "0.00", "2019-12-31")]).await;
     assert_eq!(app.balances("2019-12-31").await, [""; 0]);
     assert_eq!(app.balances("2020-01-01").await, ["1100 1.00", "4000 -1.00"]);
+    // One that was closed is listed though it has no journal.
+    assert_eq!(up_to(&app, "2020-01").await, ["2020-01 open", "2019-12 closed"]);
 }
 
 #[tokio::test]
