@@ -252,3 +252,27 @@ async fn every_bad_field_is_named() {
     refusal(app.create_run(many).await).names(&["employee_ids"]);
     assert_eq!(app.run_counts().await, (0, 0, 0));
 }
+
+#[tokio::test]
+async fn ten_thousand_are_paid_by_one_run_and_one_more_is_refused() {
+    let app = App::start().await;
+    let people = "
+        insert into hr.employees (id, name, email, role, salary_pence)
+          select gen_random_uuid(), 'Ann', n || '@example.org', 'baker', 0 from generate_series(1, 10001) n;
+        insert into hr.employments (employee_id, place, first_day) select id, 1, '2024-01-01' from hr.employees;
+        insert into hr.salaries (employee_id, effective_date, salary_pence) select id, '2024-01-01', 120000 from hr.employees;
+        analyze";
+    sqlx::raw_sql(people).execute(&app.db).await.unwrap();
+    let refused = refusal(app.draft("2024-05").await);
+    refused.is(Code::FailedPrecondition, "RUN_TOO_LARGE");
+    let away = "update hr.employees set payroll_group = 'others' where email = '1@example.org'";
+    sqlx::raw_sql(away).execute(&app.db).await.unwrap();
+    let (preview, payslips) = app.preview(regular("2024-05")).await.unwrap();
+    assert_eq!((preview.payslip_count, payslips.len()), (10_000, 1000));
+    let run = app.run(regular("2024-05")).await;
+    assert_eq!((run.payslip_count, gross(&run)), (10_000, 100_000_000));
+    let run = app.pay_run(&run, "").await.unwrap();
+    let (_, mirror) = app.reverse(&run).await.unwrap();
+    assert_eq!(gross(&mirror), -100_000_000);
+    app.check_books().await;
+}

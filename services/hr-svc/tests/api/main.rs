@@ -17,6 +17,7 @@ mod create_payroll_run;
 mod payroll_gross;
 mod payroll_moves;
 mod supplementary;
+mod payroll_year;
 mod payroll_lists;
 mod payroll_doors;
 mod payroll_events;
