@@ -13,20 +13,21 @@ mod pay_payroll_run;
 mod discard_payroll_run;
 mod reverse_payroll_run;
 
-pub(crate) use approve_payroll_run::{ApprovePayrollRun, approve_payroll_run};
+pub(crate) use approve_payroll_run::approve_payroll_run;
 pub(crate) use create_employee::{CreateEmployee, create_employee};
 pub(crate) use create_payroll_run::{CreatePayrollRun, create_payroll_run, preview_payroll_run};
-pub(crate) use discard_payroll_run::{DiscardPayrollRun, discard_payroll_run};
-pub(crate) use pay_payroll_run::{PayPayrollRun, pay_payroll_run};
-pub(crate) use recalculate_payroll_run::{RecalculatePayrollRun, recalculate_payroll_run};
-pub(crate) use rehire_employee::{RehireEmployee, rehire_employee};
-pub(crate) use reverse_payroll_run::{ReversePayrollRun, reverse_payroll_run};
+pub(crate) use discard_payroll_run::discard_payroll_run;
+pub(crate) use pay_payroll_run::pay_payroll_run;
+pub(crate) use recalculate_payroll_run::recalculate_payroll_run;
+pub(crate) use rehire_employee::rehire_employee;
+pub(crate) use reverse_payroll_run::reverse_payroll_run;
 pub(crate) use set_salary::{SetSalary, set_salary};
-pub(crate) use terminate_employee::{TerminateEmployee, terminate_employee};
+pub(crate) use terminate_employee::terminate_employee;
 pub(crate) use update_employee::{UpdateEmployee, update_employee};
 
 use chrono::NaiveDate;
-use log::{Cause, NewEvent};
+use ids::{EmployeeId, PayrollRunId};
+use log::{Cause, NewEvent, RequestKey};
 use money::Money;
 use proto::events::v1::{EmployeeChanged, PayrollApproved, PayrollDrafted};
 use sqlx::PgConnection;
@@ -37,6 +38,28 @@ use crate::{
     domain::{self, Employee, Move, PayrollRun, Payslip, Step},
     store,
 };
+
+/// What is told to an employee on a day.
+#[derive(Debug)]
+pub(crate) struct OnEmployee {
+    pub(crate) request_key: Option<RequestKey>,
+    pub(crate) cause: Cause,
+    pub(crate) id: EmployeeId,
+    /// The version that the caller has seen; none to change whatever is there.
+    pub(crate) etag: Option<String>,
+    /// None for today.
+    pub(crate) day: Option<NaiveDate>,
+}
+
+/// What is told to a run.
+#[derive(Debug)]
+pub(crate) struct OnRun {
+    pub(crate) request_key: Option<RequestKey>,
+    pub(crate) cause: Cause,
+    pub(crate) id: PayrollRunId,
+    /// The version that the caller has seen; none to change whatever is there.
+    pub(crate) etag: Option<String>,
+}
 
 /// Employees whom one run is for: its payslips are written and compared in one go.
 const RUN_MAX: usize = 10_000;
@@ -90,7 +113,7 @@ async fn calculate(tx: &mut PgConnection, run: &PayrollRun) -> Result<Vec<Paysli
 }
 
 async fn not_in_group(tx: &mut PgConnection, id: Uuid, group: &str) -> Result<HrError, HrError> {
-    let employee_id = ids::EmployeeId(id);
+    let employee_id = EmployeeId(id);
     if store::employees::exists(tx, employee_id).await? {
         return Ok(HrError::NotInGroup { employee_id, group: group.to_owned() });
     }

@@ -1,35 +1,23 @@
-use ids::PayrollRunId;
-use log::{Cause, Log, NewEvent, RequestKey};
+use log::{Log, NewEvent};
 
 use crate::{
-    HrError, commands,
+    HrError,
+    commands::{self, OnRun},
     domain::{Move, PayrollRun},
     store,
 };
 
-#[derive(Debug)]
-pub(crate) struct ApprovePayrollRun {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: PayrollRunId,
-    /// Of the draft that was looked at.
-    pub(crate) etag: String,
-}
-
 /// Approves a draft, if it would still come out the same. Locks the month's runs, then the employees: what the wages were calculated
 /// from stays as it is until they are owed.
 #[tracing::instrument(name = "hr.approve_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
-pub(crate) async fn approve_payroll_run(
-    log: &Log,
-    command: &ApprovePayrollRun,
-) -> Result<PayrollRun, HrError> {
+pub(crate) async fn approve_payroll_run(log: &Log, command: &OnRun) -> Result<PayrollRun, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();
     if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, command.id).await? {
         return store::payroll_runs::get_answered(&mut tx, &earlier).await;
     }
     let run = store::payroll_runs::lock(&mut tx, command.id).await?;
-    let Some(after) = commands::moved(&run, Move::Approve, Some(command.etag.as_str()))? else {
+    let Some(after) = commands::moved(&run, Move::Approve, command.etag.as_deref())? else {
         log.commit(tx).await?;
         return Ok(run);
     };

@@ -1,26 +1,15 @@
-use ids::PayrollRunId;
-use log::{Cause, Log, RequestKey};
+use log::Log;
 
 use crate::{
-    HrError, commands,
+    HrError,
+    commands::{self, OnRun},
     domain::{Move, PayrollRun},
     store,
 };
 
-#[derive(Debug)]
-pub(crate) struct DiscardPayrollRun {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: PayrollRunId,
-    pub(crate) etag: Option<String>,
-}
-
 /// Gives a draft up. Locks the month's runs.
 #[tracing::instrument(name = "hr.discard_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
-pub(crate) async fn discard_payroll_run(
-    log: &Log,
-    command: &DiscardPayrollRun,
-) -> Result<PayrollRun, HrError> {
+pub(crate) async fn discard_payroll_run(log: &Log, command: &OnRun) -> Result<PayrollRun, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();
     if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, command.id).await? {

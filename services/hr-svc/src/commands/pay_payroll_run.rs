@@ -1,31 +1,22 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use ids::PayrollRunId;
-use log::{Cause, Log, NewEvent, RequestKey};
+use log::{Log, NewEvent};
 use proto::events::v1::PayrollPaid;
 
 use crate::{
-    HrError, commands,
+    HrError,
+    commands::{self, OnRun},
     domain::{Move, PayrollRun},
     store,
 };
 
-#[derive(Debug)]
-pub(crate) struct PayPayrollRun {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: PayrollRunId,
-    pub(crate) etag: Option<String>,
-    /// None for today.
-    pub(crate) pay_date: Option<NaiveDate>,
-}
-
-/// Notes that an approved run was paid. Locks the month's runs.
+/// Notes that an approved run was paid, today unless another day is said. Locks the month's runs.
 #[tracing::instrument(name = "hr.pay_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
 pub(crate) async fn pay_payroll_run(
     log: &Log,
     zone: Tz,
-    command: &PayPayrollRun,
+    command: &OnRun,
+    pay_date: Option<NaiveDate>,
 ) -> Result<PayrollRun, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();
@@ -34,7 +25,7 @@ pub(crate) async fn pay_payroll_run(
     }
     let run = store::payroll_runs::lock(&mut tx, command.id).await?;
     let Some(after) = commands::moved(&run, Move::Pay, command.etag.as_deref())? else {
-        if let (Some(paid_on), Some(asked)) = (run.paid_on, command.pay_date)
+        if let (Some(paid_on), Some(asked)) = (run.paid_on, pay_date)
             && paid_on != asked
         {
             return Err(HrError::PaidOnAnotherDay { id: run.id, paid_on });
@@ -45,7 +36,7 @@ pub(crate) async fn pay_payroll_run(
     let today = store::today(&mut tx, zone).await?;
     // The run of the month to come is paid today.
     let first = run.period.first_day().min(today);
-    let pay_date = command.pay_date.unwrap_or(today);
+    let pay_date = pay_date.unwrap_or(today);
     if pay_date < first || pay_date > today {
         return Err(HrError::PayDateOut { first, last: today });
     }

@@ -1,25 +1,17 @@
-use ids::PayrollRunId;
-use log::{Cause, Log, RequestKey};
+use log::Log;
 
 use crate::{
-    HrError, commands,
+    HrError,
+    commands::{self, OnRun},
     domain::{Move, PayrollRun},
     store,
 };
-
-#[derive(Debug)]
-pub(crate) struct RecalculatePayrollRun {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: PayrollRunId,
-    pub(crate) etag: Option<String>,
-}
 
 /// Calculates a draft anew. Locks the month's runs. One that comes out the same writes nothing.
 #[tracing::instrument(name = "hr.recalculate_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
 pub(crate) async fn recalculate_payroll_run(
     log: &Log,
-    command: &RecalculatePayrollRun,
+    command: &OnRun,
 ) -> Result<PayrollRun, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();

@@ -1,26 +1,19 @@
-use chrono::NaiveDate;
 use chrono_tz::Tz;
-use ids::EmployeeId;
-use log::{Cause, Log, RequestKey};
+use log::Log;
 
-use crate::{HrError, commands, domain::Employee, store};
-
-#[derive(Debug)]
-pub(crate) struct RehireEmployee {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: EmployeeId,
-    pub(crate) etag: Option<String>,
-    /// None for today.
-    pub(crate) first_day: Option<NaiveDate>,
-}
+use crate::{
+    HrError,
+    commands::{self, OnEmployee},
+    domain::Employee,
+    store,
+};
 
 /// Locks the employee's row. The newest employment began on just that day: writes nothing.
 #[tracing::instrument(name = "hr.rehire_employee", skip_all, fields(employee.id = %command.id))]
 pub(crate) async fn rehire_employee(
     log: &Log,
     zone: Tz,
-    command: RehireEmployee,
+    command: &OnEmployee,
 ) -> Result<Employee, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();
@@ -32,7 +25,7 @@ pub(crate) async fn rehire_employee(
     let employee = store::employees::lock(&mut tx, command.id, today).await?;
     let after = employee
         .clone()
-        .rehired(command.first_day.unwrap_or(today))
+        .rehired(command.day.unwrap_or(today))
         .map_err(|why| HrError::NotEmployable { employee_id: command.id, why })?;
     let Some(mut after) = after else {
         log.commit(tx).await?;

@@ -1,29 +1,22 @@
 use chrono_tz::Tz;
 use ids::PayrollRunId;
-use log::{Cause, Log, NewEvent, RequestKey};
+use log::{Log, NewEvent};
 use proto::events::v1::PayrollReversed;
 use sqlx::PgConnection;
 
 use crate::{
-    HrError, commands,
+    HrError,
+    commands::{self, OnRun},
     domain::{self, Move, PayrollRun, Payslip, RunKind, RunStatus},
     store,
 };
-
-#[derive(Debug)]
-pub(crate) struct ReversePayrollRun {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: PayrollRunId,
-    pub(crate) etag: Option<String>,
-}
 
 /// Takes a run back by its mirror, which is answered, too. Locks the month's runs.
 #[tracing::instrument(name = "hr.reverse_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
 pub(crate) async fn reverse_payroll_run(
     log: &Log,
     zone: Tz,
-    command: &ReversePayrollRun,
+    command: &OnRun,
 ) -> Result<(PayrollRun, PayrollRun), HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();

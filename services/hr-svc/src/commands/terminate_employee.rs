@@ -1,26 +1,19 @@
-use chrono::NaiveDate;
 use chrono_tz::Tz;
-use ids::EmployeeId;
-use log::{Cause, Log, RequestKey};
+use log::Log;
 
-use crate::{HrError, commands, domain::Employee, store};
-
-#[derive(Debug)]
-pub(crate) struct TerminateEmployee {
-    pub(crate) request_key: Option<RequestKey>,
-    pub(crate) cause: Cause,
-    pub(crate) id: EmployeeId,
-    pub(crate) etag: Option<String>,
-    /// None for today.
-    pub(crate) last_day: Option<NaiveDate>,
-}
+use crate::{
+    HrError,
+    commands::{self, OnEmployee},
+    domain::Employee,
+    store,
+};
 
 /// Locks the employee's row. The newest employment has its last day already: writes nothing.
 #[tracing::instrument(name = "hr.terminate_employee", skip_all, fields(employee.id = %command.id))]
 pub(crate) async fn terminate_employee(
     log: &Log,
     zone: Tz,
-    command: TerminateEmployee,
+    command: &OnEmployee,
 ) -> Result<Employee, HrError> {
     let mut tx = log.begin().await?;
     let request_key = command.request_key.as_ref();
@@ -32,7 +25,7 @@ pub(crate) async fn terminate_employee(
     let employee = store::employees::lock(&mut tx, command.id, today).await?;
     let after = employee
         .clone()
-        .terminated(command.last_day.unwrap_or(today))
+        .terminated(command.day.unwrap_or(today))
         .map_err(|why| HrError::NotEmployable { employee_id: command.id, why })?;
     let Some(after) = after else {
         log.commit(tx).await?;

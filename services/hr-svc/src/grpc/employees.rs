@@ -77,7 +77,7 @@ impl pb::hr_service_server::HrService for Hr {
         request: Request<pb::TerminateEmployeeRequest>,
     ) -> Result<Response<pb::TerminateEmployeeResponse>, Status> {
         let command = read::terminate_employee(&request.into_inner())?;
-        let employee = commands::terminate_employee(&self.log, self.zone, command).await?;
+        let employee = commands::terminate_employee(&self.log, self.zone, &command).await?;
         let employee = Some(show::employee(employee));
         Ok(Response::new(pb::TerminateEmployeeResponse { employee }))
     }
@@ -87,7 +87,7 @@ impl pb::hr_service_server::HrService for Hr {
         request: Request<pb::RehireEmployeeRequest>,
     ) -> Result<Response<pb::RehireEmployeeResponse>, Status> {
         let command = read::rehire_employee(&request.into_inner())?;
-        let employee = commands::rehire_employee(&self.log, self.zone, command).await?;
+        let employee = commands::rehire_employee(&self.log, self.zone, &command).await?;
         let employee = Some(show::employee(employee));
         Ok(Response::new(pb::RehireEmployeeResponse { employee }))
     }

@@ -74,7 +74,9 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         &self,
         request: Request<pb::RecalculatePayrollRunRequest>,
     ) -> Result<Response<pb::RecalculatePayrollRunResponse>, Status> {
-        let command = read::recalculate_payroll_run(&request.into_inner())?;
+        let request = request.into_inner();
+        let said = [request.request_id.as_str(), &request.payroll_run_id, &request.etag];
+        let command = read::on_run(Fields::default(), "RecalculatePayrollRun", &request, said)?;
         let run = commands::recalculate_payroll_run(&self.log, &command).await?;
         let payroll_run = Some(show::payroll_run(run));
         Ok(Response::new(pb::RecalculatePayrollRunResponse { payroll_run }))
@@ -84,7 +86,13 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         &self,
         request: Request<pb::ApprovePayrollRunRequest>,
     ) -> Result<Response<pb::ApprovePayrollRunResponse>, Status> {
-        let command = read::approve_payroll_run(request.into_inner())?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        if request.etag.is_empty() {
+            fields.bad("etag", "is required: what was looked at is what is approved");
+        }
+        let said = [request.request_id.as_str(), &request.payroll_run_id, &request.etag];
+        let command = read::on_run(fields, "ApprovePayrollRun", &request, said)?;
         let run = commands::approve_payroll_run(&self.log, &command).await?;
         let payroll_run = Some(show::payroll_run(run));
         Ok(Response::new(pb::ApprovePayrollRunResponse { payroll_run }))
@@ -94,8 +102,12 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         &self,
         request: Request<pb::PayPayrollRunRequest>,
     ) -> Result<Response<pb::PayPayrollRunResponse>, Status> {
-        let command = read::pay_payroll_run(&request.into_inner())?;
-        let run = commands::pay_payroll_run(&self.log, self.zone, &command).await?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let pay_date = read::day(&mut fields, "pay_date", &request.pay_date);
+        let said = [request.request_id.as_str(), &request.payroll_run_id, &request.etag];
+        let command = read::on_run(fields, "PayPayrollRun", &request, said)?;
+        let run = commands::pay_payroll_run(&self.log, self.zone, &command, pay_date).await?;
         Ok(Response::new(pb::PayPayrollRunResponse { payroll_run: Some(show::payroll_run(run)) }))
     }
 
@@ -103,7 +115,9 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         &self,
         request: Request<pb::DiscardPayrollRunRequest>,
     ) -> Result<Response<pb::DiscardPayrollRunResponse>, Status> {
-        let command = read::discard_payroll_run(&request.into_inner())?;
+        let request = request.into_inner();
+        let said = [request.request_id.as_str(), &request.payroll_run_id, &request.etag];
+        let command = read::on_run(Fields::default(), "DiscardPayrollRun", &request, said)?;
         let run = commands::discard_payroll_run(&self.log, &command).await?;
         let payroll_run = Some(show::payroll_run(run));
         Ok(Response::new(pb::DiscardPayrollRunResponse { payroll_run }))
@@ -113,7 +127,9 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         &self,
         request: Request<pb::ReversePayrollRunRequest>,
     ) -> Result<Response<pb::ReversePayrollRunResponse>, Status> {
-        let command = read::reverse_payroll_run(&request.into_inner())?;
+        let request = request.into_inner();
+        let said = [request.request_id.as_str(), &request.payroll_run_id, &request.etag];
+        let command = read::on_run(Fields::default(), "ReversePayrollRun", &request, said)?;
         let (run, mirror) = commands::reverse_payroll_run(&self.log, self.zone, &command).await?;
         Ok(Response::new(pb::ReversePayrollRunResponse {
             payroll_run: Some(show::payroll_run(run)),

@@ -12,11 +12,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
-    commands::{
-        ApprovePayrollRun, CreateEmployee, CreatePayrollRun, DiscardPayrollRun, PayPayrollRun,
-        RecalculatePayrollRun, RehireEmployee, ReversePayrollRun, SetSalary, TerminateEmployee,
-        UpdateEmployee,
-    },
+    commands::{CreateEmployee, CreatePayrollRun, OnEmployee, OnRun, SetSalary, UpdateEmployee},
     domain::{EmployeeChange, INPUT_MAX_PENCE, Pay, Period, RunStatus},
     store,
 };
@@ -113,26 +109,26 @@ fn change(fields: &mut Fields, employee: &pb::Employee, mask: Option<FieldMask>)
 
 pub(super) fn terminate_employee(
     request: &pb::TerminateEmployeeRequest,
-) -> Result<TerminateEmployee, Status> {
+) -> Result<OnEmployee, Status> {
+    let pb::TerminateEmployeeRequest { request_id, employee_id, last_day, etag } = request;
     let mut fields = Fields::default();
-    let (request_key, cause) = key(&mut fields, &request.request_id, "TerminateEmployee", request);
-    let id = fields.id("employee_id", &request.employee_id);
-    let last_day = day(&mut fields, "last_day", &request.last_day);
+    let (request_key, cause) = key(&mut fields, request_id, "TerminateEmployee", request);
+    let id = fields.id("employee_id", employee_id);
+    let day = day(&mut fields, "last_day", last_day);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
-    Ok(TerminateEmployee { request_key, cause, id, etag: given(&request.etag), last_day })
+    Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
 }
 
-pub(super) fn rehire_employee(
-    request: &pb::RehireEmployeeRequest,
-) -> Result<RehireEmployee, Status> {
+pub(super) fn rehire_employee(request: &pb::RehireEmployeeRequest) -> Result<OnEmployee, Status> {
+    let pb::RehireEmployeeRequest { request_id, employee_id, first_day, etag } = request;
     let mut fields = Fields::default();
-    let (request_key, cause) = key(&mut fields, &request.request_id, "RehireEmployee", request);
-    let id = fields.id("employee_id", &request.employee_id);
-    let first_day = day(&mut fields, "first_day", &request.first_day);
+    let (request_key, cause) = key(&mut fields, request_id, "RehireEmployee", request);
+    let id = fields.id("employee_id", employee_id);
+    let day = day(&mut fields, "first_day", first_day);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
-    Ok(RehireEmployee { request_key, cause, id, etag: given(&request.etag), first_day })
+    Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
 }
 
 pub(super) fn set_salary(request: &pb::SetSalaryRequest) -> Result<SetSalary, Status> {
@@ -191,62 +187,18 @@ pub(super) fn payroll_runs(
     }
 }
 
-pub(super) fn recalculate_payroll_run(
-    request: &pb::RecalculatePayrollRunRequest,
-) -> Result<RecalculatePayrollRun, Status> {
-    let mut fields = Fields::default();
-    let (request_key, cause) =
-        key(&mut fields, &request.request_id, "RecalculatePayrollRun", request);
-    let id = fields.id("payroll_run_id", &request.payroll_run_id);
+/// What all moves of a run have in common; `fields` may have complaints of what they have not.
+pub(super) fn on_run(
+    mut fields: Fields,
+    method: &'static str,
+    request: &impl prost::Message,
+    [request_id, payroll_run_id, etag]: [&str; 3],
+) -> Result<OnRun, Status> {
+    let (request_key, cause) = key(&mut fields, request_id, method, request);
+    let id = fields.id("payroll_run_id", payroll_run_id);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
-    Ok(RecalculatePayrollRun { request_key, cause, id, etag: given(&request.etag) })
-}
-
-pub(super) fn approve_payroll_run(
-    request: pb::ApprovePayrollRunRequest,
-) -> Result<ApprovePayrollRun, Status> {
-    let mut fields = Fields::default();
-    let (request_key, cause) = key(&mut fields, &request.request_id, "ApprovePayrollRun", &request);
-    let id = fields.id("payroll_run_id", &request.payroll_run_id);
-    if request.etag.is_empty() {
-        fields.bad("etag", "is required: what was looked at is what is approved");
-    }
-    let Some(id) = id else { return Err(fields.refuse()) };
-    fields.done()?;
-    Ok(ApprovePayrollRun { request_key, cause, id, etag: request.etag })
-}
-
-pub(super) fn pay_payroll_run(request: &pb::PayPayrollRunRequest) -> Result<PayPayrollRun, Status> {
-    let mut fields = Fields::default();
-    let (request_key, cause) = key(&mut fields, &request.request_id, "PayPayrollRun", request);
-    let id = fields.id("payroll_run_id", &request.payroll_run_id);
-    let pay_date = day(&mut fields, "pay_date", &request.pay_date);
-    let Some(id) = id else { return Err(fields.refuse()) };
-    fields.done()?;
-    Ok(PayPayrollRun { request_key, cause, id, etag: given(&request.etag), pay_date })
-}
-
-pub(super) fn discard_payroll_run(
-    request: &pb::DiscardPayrollRunRequest,
-) -> Result<DiscardPayrollRun, Status> {
-    let mut fields = Fields::default();
-    let (request_key, cause) = key(&mut fields, &request.request_id, "DiscardPayrollRun", request);
-    let id = fields.id("payroll_run_id", &request.payroll_run_id);
-    let Some(id) = id else { return Err(fields.refuse()) };
-    fields.done()?;
-    Ok(DiscardPayrollRun { request_key, cause, id, etag: given(&request.etag) })
-}
-
-pub(super) fn reverse_payroll_run(
-    request: &pb::ReversePayrollRunRequest,
-) -> Result<ReversePayrollRun, Status> {
-    let mut fields = Fields::default();
-    let (request_key, cause) = key(&mut fields, &request.request_id, "ReversePayrollRun", request);
-    let id = fields.id("payroll_run_id", &request.payroll_run_id);
-    let Some(id) = id else { return Err(fields.refuse()) };
-    fields.done()?;
-    Ok(ReversePayrollRun { request_key, cause, id, etag: given(&request.etag) })
+    Ok(OnRun { request_key, cause, id, etag: given(etag) })
 }
 
 pub(super) fn payslips(
@@ -311,7 +263,7 @@ fn payroll_group(fields: &mut Fields, field: &str, group: &str) -> String {
 }
 
 /// A day of a year that somebody can work in; may be empty.
-fn day(fields: &mut Fields, field: &str, text: &str) -> Option<NaiveDate> {
+pub(super) fn day(fields: &mut Fields, field: &str, text: &str) -> Option<NaiveDate> {
     let day = fields.optional_date(field, text)?;
     if !(1900..3000).contains(&day.year()) {
         fields.bad(field, "is not from 1900-01-01 to 2999-12-31");
