@@ -143,6 +143,7 @@ create index invoices_customer_id_id_idx on billing.invoices (customer_id, id);
 create index invoices_status_id_idx on billing.invoices (status, id);
 create index invoices_due_date_id_idx on billing.invoices (due_date, id);
 create index invoices_open_idx on billing.invoices (customer_id, due_date, id) where residual > 0;
+create index invoices_open_id_idx on billing.invoices (id) where residual > 0;
 drop index billing.invoices_customer_id_due_date_idx;
 
 alter table billing.payments

@@ -89,18 +89,10 @@ impl pb::billing_service_server::BillingService for Billing {
         );
         let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
         let before: Option<InvoiceId> = page.token.key(&mut fields);
-        let customer_id: Option<CustomerId> =
-            fields.optional_id("customer_id", &request.customer_id);
         let filter = read::invoice_filter(&mut fields, &request, today);
         fields.done()?;
 
-        let limit = page.limit();
-        let found = match customer_id {
-            Some(id) => {
-                store::invoices::list_of_customer(&mut db, id, &filter, before, limit).await
-            }
-            None => store::invoices::list(&mut db, &filter, before, limit).await,
-        };
+        let found = store::invoices::list(&mut db, &filter, before, page.limit()).await;
         let found = found.map_err(BillingError::from)?;
         let mut invoices: Vec<pb::Invoice> =
             found.into_iter().map(|invoice| show::invoice(invoice, today)).collect();

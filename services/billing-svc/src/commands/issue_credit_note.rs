@@ -70,14 +70,14 @@ impl IssueCreditNote {
     fn reduction(&self, invoice: &Invoice) -> Result<Reduction, BillingError> {
         let (amount, whole) = (self.amount, invoice.amount);
         let Some(tax) = self.tax else {
-            let by = invoice.reduction(Part { amount: whole, tax: invoice.tax_amount }, amount);
-            return Ok(by);
+            let like = Part { amount: whole, tax: invoice.tax_amount };
+            return Ok(invoice.reduction(like, amount, Money::ZERO));
         };
         let (least, most) = invoice.tax_bounds(amount);
         if !(least..=most).contains(&tax) {
             return Err(BillingError::TaxNotLeft { least, most });
         }
-        Ok(invoice.reduction(Part { amount, tax }, amount))
+        Ok(invoice.reduction(Part { amount, tax }, amount, Money::ZERO))
     }
 }
 

@@ -101,7 +101,7 @@ fn take_back<'a>(
     order: &'a GivenUp,
     steps: &mut Vec<Step<'a>>,
 ) -> Invoice {
-    let by = before.reduction(like, amount);
+    let by = before.reduction(like, amount, before.lost());
     let id = CreditNoteId::generate();
     let noted = Noted::new(before, id, &by, whole, reason.to_owned(), order.at);
     let after = noted.invoice.clone();

@@ -1,7 +1,7 @@
 //! Taking an invoice back, whole or in part.
 //!
-//! What is still owed falls first. Then comes what was written off: it is lost already, and nobody gets it. The rest had been paid, and is the
-//! customer's credit.
+//! What is still owed falls first. When goods come back or are given up, then comes what was written off: it is lost already, and nobody gets it.
+//! The rest had been paid, and is the customer's credit.
 
 use chrono::{DateTime, Utc};
 use ids::{CreditNoteId, CustomerId, InvoiceId};
@@ -71,7 +71,12 @@ impl Invoice {
 
     /// What a credit note can be for: what was not taken back yet and is not lost.
     pub(crate) fn left_to_credit(&self) -> Money {
-        left(self.left_to_take_back(), left(self.written_off_amount, self.absorbed_amount))
+        left(self.left_to_take_back(), self.lost())
+    }
+
+    /// What was written off and was not taken back yet.
+    pub(crate) fn lost(&self) -> Money {
+        left(self.written_off_amount, self.absorbed_amount)
     }
 
     /// All that was not taken back yet.
@@ -88,12 +93,13 @@ impl Invoice {
         (least, tax_left.min(noted))
     }
 
-    /// What taking an amount back does, which is taxed as `like` is: no more of it than was not taken back yet.
-    pub(crate) fn reduction(&self, like: Part, amount: Money) -> Reduction {
+    /// What taking an amount back does, which is taxed as `like` is: no more of it than was not taken back yet. At most `lost` of it is what was
+    /// written off.
+    pub(crate) fn reduction(&self, like: Part, amount: Money, lost: Money) -> Reduction {
         let amount = amount.min(self.left_to_take_back());
         let lowered = amount.min(self.residual());
         let rest = left(amount, lowered);
-        let absorbed = rest.min(left(self.written_off_amount, self.absorbed_amount));
+        let absorbed = rest.min(lost);
         let credited = left(rest, absorbed);
         let noted = sum(lowered, credited);
         let (least, most) = self.tax_bounds(noted);
@@ -101,7 +107,8 @@ impl Invoice {
     }
 
     /// The invoice after a reduction: its credit note, if there is one, is an event of the invoice. One of which all is taken back is voided,
-    /// unless it was written off; another one on which nothing is owed any more is paid.
+    /// unless it was written off; another one on which nothing is owed any more is paid. Even of one that is taken back something is owed when money
+    /// that it gave back was spent, and had bounced.
     pub(crate) fn reduced(mut self, by: &Reduction, whole: bool, at: DateTime<Utc>) -> Self {
         self.absorbed_amount = sum(self.absorbed_amount, by.absorbed);
         if by.noted().is_zero() {
@@ -110,7 +117,8 @@ impl Invoice {
         self.credited_amount = sum(self.credited_amount, by.lowered);
         self.noted_amount = sum(self.noted_amount, by.noted());
         self.noted_tax_amount = sum(self.noted_tax_amount, by.tax);
-        let voided = if whole { self.clone().after(Move::TakeBack) } else { None };
+        let closed = whole && self.residual().is_zero();
+        let voided = if closed { self.clone().after(Move::TakeBack) } else { None };
         match voided {
             Some(voided) => voided,
             None => Self { version: self.version + 1, ..self }.settled(at),

@@ -92,7 +92,7 @@ proptest! {
         for part in parts.into_iter().map(Some).chain([None]) {
             let like = part.map_or(taken.rest(), |part| Part { amount: money(part), tax: money(part / 3) });
             let before = taken.left_to_take_back().hundredths();
-            let by = taken.reduction(like, like.amount);
+            let by = taken.reduction(like, like.amount, taken.lost());
             let [low, gone, back, tax] = [by.lowered, by.absorbed, by.credited, by.tax].map(Money::hundredths);
             prop_assert_eq!(low + gone + back, like.amount.hundredths().min(before));
             prop_assert!(back == 0 || taken.residual() == by.lowered, "what is owed falls first");

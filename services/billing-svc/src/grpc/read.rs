@@ -17,7 +17,7 @@ use crate::{
         SetPaymentTerms, Wanted,
     },
     domain::{Allocation, InvoiceStatus},
-    store::invoices::Filter,
+    store::invoices::{Filter, Standing},
 };
 
 const REFERENCE_MAX: usize = 64;
@@ -183,43 +183,34 @@ pub(super) fn set_payment_terms(
     Ok(SetPaymentTerms { request_key, cause, customer_id, days, etag })
 }
 
-/// Which invoices a list holds on a day: one that stands as overdue may not be marked as such yet.
+/// Which invoices a list holds on a day.
 pub(super) fn invoice_filter(
     fields: &mut Fields,
     request: &pb::ListInvoicesRequest,
     today: NaiveDate,
 ) -> Filter {
-    let (first, last) = (NaiveDate::from_ymd_opt(1, 1, 1), NaiveDate::from_ymd_opt(9999, 12, 31));
-    let due_from = fields.optional_date("due_date_from", &request.due_date_from);
-    let due_to = fields.optional_date("due_date_to", &request.due_date_to);
-    let mut due_from = due_from.or(first).unwrap_or(today);
-    let mut due_to = due_to.or(last).unwrap_or(today);
+    let customer_id = fields.optional_id("customer_id", &request.customer_id);
+    let from = fields.optional_date("due_date_from", &request.due_date_from);
+    let to = fields.optional_date("due_date_to", &request.due_date_to);
+    // What is open is overdue from the day after its due date on.
     let yesterday = today.pred_opt().unwrap_or(today);
-    let statuses = match pb::InvoiceStatus::try_from(request.status) {
-        Ok(pb::InvoiceStatus::Unspecified) => vec![
-            InvoiceStatus::Issued,
-            InvoiceStatus::Paid,
-            InvoiceStatus::Overdue,
-            InvoiceStatus::Voided,
-            InvoiceStatus::WrittenOff,
-        ],
-        Ok(pb::InvoiceStatus::Issued) => {
-            due_from = due_from.max(today);
-            vec![InvoiceStatus::Issued]
+    let not_late = Some(from.map_or(today, |from| from.max(today)));
+    let late = Some(to.map_or(yesterday, |to| to.min(yesterday)));
+    let (standing, from, to) = match pb::InvoiceStatus::try_from(request.status) {
+        Ok(pb::InvoiceStatus::Unspecified) => (Standing::Any, from, to),
+        Ok(pb::InvoiceStatus::Issued) => (Standing::Open, not_late, to),
+        Ok(pb::InvoiceStatus::Overdue) => (Standing::Open, from, late),
+        Ok(pb::InvoiceStatus::Paid) => (Standing::Closed(InvoiceStatus::Paid), from, to),
+        Ok(pb::InvoiceStatus::Voided) => (Standing::Closed(InvoiceStatus::Voided), from, to),
+        Ok(pb::InvoiceStatus::WrittenOff) => {
+            (Standing::Closed(InvoiceStatus::WrittenOff), from, to)
         }
-        Ok(pb::InvoiceStatus::Overdue) => {
-            due_to = due_to.min(yesterday);
-            vec![InvoiceStatus::Issued, InvoiceStatus::Overdue]
-        }
-        Ok(pb::InvoiceStatus::Paid) => vec![InvoiceStatus::Paid],
-        Ok(pb::InvoiceStatus::Voided) => vec![InvoiceStatus::Voided],
-        Ok(pb::InvoiceStatus::WrittenOff) => vec![InvoiceStatus::WrittenOff],
         Err(_) => {
             fields.bad("status", "is not a status of an invoice");
-            Vec::new()
+            (Standing::Any, from, to)
         }
     };
-    Filter { statuses, due_from, due_to }
+    Filter { customer_id, standing, from, to }
 }
 
 /// Whose account, and over which days.

@@ -29,13 +29,23 @@ macro_rules! invoices {
     };
 }
 
-/// Which invoices a list holds, but for the customer's.
+/// Which invoices a list holds.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    /// As it is kept: an invoice that has become overdue may be `issued` still.
-    pub(crate) statuses: Vec<InvoiceStatus>,
-    pub(crate) due_from: NaiveDate,
-    pub(crate) due_to: NaiveDate,
+    pub(crate) customer_id: Option<CustomerId>,
+    pub(crate) standing: Standing,
+    /// The first due date.
+    pub(crate) from: Option<NaiveDate>,
+    /// The last due date.
+    pub(crate) to: Option<NaiveDate>,
+}
+
+/// How an invoice stands: an open one is issued or overdue by its due date, whether or not it is marked yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Any,
+    Open,
+    Closed(InvoiceStatus),
 }
 
 pub(crate) async fn find(
@@ -46,27 +56,66 @@ pub(crate) async fn find(
     invoices!("where id = $1 or order_id = $2", id as _, order_id as _).fetch_optional(db).await
 }
 
-/// Newest first, behind a key.
+/// Newest first, behind a key. A statement for each filter, whose plan starts at its index.
 pub(crate) async fn list(
     db: &mut PgConnection,
     filter: &Filter,
     before: Option<InvoiceId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Invoice>> {
-    invoices!(
-        "where status = any($1) and due_date between $2 and $3 and ($4::uuid is null or id < $4) order by id desc limit $5",
-        &filter.statuses(),
-        filter.due_from,
-        filter.due_to,
-        before as _,
-        limit,
-    )
-    .fetch_all(db)
-    .await
+    let (from, to) = (filter.from, filter.to);
+    let all_dates = from.is_none() && to.is_none();
+    match (filter.customer_id, filter.standing) {
+        (Some(customer_id), _) => list_of_customer(db, customer_id, filter, before, limit).await,
+        (None, Standing::Any) if all_dates => {
+            invoices!(
+                "where ($1::uuid is null or id < $1) order by id desc limit $2",
+                before as _,
+                limit,
+            )
+            .fetch_all(db)
+            .await
+        }
+        (None, Standing::Closed(status)) if all_dates => {
+            invoices!(
+                "where status = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+                status.to_string(),
+                before as _,
+                limit,
+            )
+            .fetch_all(db)
+            .await
+        }
+        (None, Standing::Open) => {
+            invoices!(
+                "where residual > 0 and ($1::date is null or due_date >= $1) and ($2::date is null or due_date <= $2)
+                   and ($3::uuid is null or id < $3)
+                 order by id desc limit $4",
+                from,
+                to,
+                before as _,
+                limit,
+            )
+            .fetch_all(db)
+            .await
+        }
+        (None, standing @ (Standing::Any | Standing::Closed(_))) => {
+            invoices!(
+                "where due_date between coalesce($1, '-infinity'::date) and coalesce($2, 'infinity'::date) and ($3::text is null or status = $3) and ($4::uuid is null or id < $4)
+                 order by id desc limit $5",
+                from,
+                to,
+                standing.status(),
+                before as _,
+                limit,
+            )
+            .fetch_all(db)
+            .await
+        }
+    }
 }
 
-/// The same of one customer: a statement of its own, whose plan starts at the customer.
-pub(crate) async fn list_of_customer(
+async fn list_of_customer(
     db: &mut PgConnection,
     customer_id: CustomerId,
     filter: &Filter,
@@ -74,17 +123,30 @@ pub(crate) async fn list_of_customer(
     limit: i64,
 ) -> sqlx::Result<Vec<Invoice>> {
     invoices!(
-        "where customer_id = $1 and status = any($2) and due_date between $3 and $4 and ($5::uuid is null or id < $5)
-         order by id desc limit $6",
+        "where customer_id = $1 and ($2::text is null or status = $2) and (not $3::bool or residual > 0)
+           and ($4::date is null or due_date >= $4) and ($5::date is null or due_date <= $5)
+           and ($6::uuid is null or id < $6)
+         order by id desc limit $7",
         customer_id as _,
-        &filter.statuses(),
-        filter.due_from,
-        filter.due_to,
+        filter.standing.status(),
+        filter.standing == Standing::Open,
+        filter.from,
+        filter.to,
         before as _,
         limit,
     )
     .fetch_all(db)
     .await
+}
+
+impl Standing {
+    /// As it is kept; none when it does not decide.
+    fn status(self) -> Option<String> {
+        match self {
+            Self::Closed(status) => Some(status.to_string()),
+            Self::Any | Self::Open => None,
+        }
+    }
 }
 
 /// Which of these orders have an invoice.
@@ -251,10 +313,4 @@ pub(crate) async fn insert_reductions(
     .fetch_all(tx)
     .await?;
     Ok(new.into_iter().collect())
-}
-
-impl Filter {
-    fn statuses(&self) -> Vec<String> {
-        self.statuses.iter().map(ToString::to_string).collect()
-    }
 }

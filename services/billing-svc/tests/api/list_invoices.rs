@@ -3,7 +3,7 @@ use tonic::Status;
 
 use testkit::refusal;
 
-use crate::app::{App, cancelled, new_id, placed};
+use crate::app::{App, cancelled, new_id, placed, write_off};
 
 async fn list(
     app: &App,
@@ -96,4 +96,40 @@ async fn every_bad_field_is_named() {
     let (_, page_token) = list(&app, first.clone()).await.unwrap();
     let other = pb::ListInvoicesRequest { page_token, customer_id: customer, ..first };
     refusal(list(&app, other).await).names(&["page_token"]);
+}
+
+#[tokio::test]
+async fn filters_choose_by_due_date_too() {
+    let app = App::start().await;
+    let (ann, bob) = (new_id(), new_id());
+    for (customer, day, due) in [
+        (&ann, 1, "2016-10-31"),
+        (&bob, 2, "2016-11-01"),
+        (&ann, 3, "2016-11-02"),
+        (&ann, 4, "2016-11-03"),
+    ] {
+        let placed = format!("2016-10-{day:02}T12:00:00Z");
+        assert_eq!(app.invoice(customer, "10.00", &placed).await.due_date, due);
+    }
+    let of = async |customer: &str, status: InvoiceStatus, from: &str, to: &str| {
+        let request = pb::ListInvoicesRequest {
+            customer_id: customer.to_owned(),
+            status: status.into(),
+            due_date_from: from.to_owned(),
+            due_date_to: to.to_owned(),
+            ..Default::default()
+        };
+        list(&app, request).await.unwrap().0
+    };
+    let any = InvoiceStatus::Unspecified;
+    let number = |n: i32| format!("INV-00000{n}");
+    assert_eq!(of("", any, "2016-11-01", "").await, [number(4), number(3), number(2)]);
+    assert_eq!(of("", any, "", "2016-11-01").await, [number(2), number(1)]);
+    assert_eq!(of(&ann, any, "2016-10-31", "2016-11-02").await, [number(3), number(1)]);
+    assert_eq!(of("", InvoiceStatus::Overdue, "2016-11-02", "2016-11-02").await, [number(3)]);
+    assert_eq!(of("", InvoiceStatus::Issued, "2016-11-02", "2016-11-02").await, [""; 0]);
+    assert_eq!(of("", any, "2016-11-02", "2016-11-01").await, [""; 0]);
+    let lost = app.invoice(&bob, "1.00", "2016-10-01T12:00:00Z").await;
+    app.write_off(write_off(&lost)).await.unwrap();
+    assert_eq!(of("", InvoiceStatus::WrittenOff, "", "").await, [number(5)]);
 }
