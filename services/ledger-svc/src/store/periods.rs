@@ -24,7 +24,8 @@ pub(crate) async fn closed_through(db: &mut PgConnection) -> sqlx::Result<Option
     .await
 }
 
-/// Gives the month's version.
+/// Gives the month's version. By the clock, not the time of the transaction: who posted before has committed, so what a closed month has was
+/// posted before it was closed.
 pub(crate) async fn change(
     tx: &mut PgConnection,
     month: Month,
@@ -32,9 +33,9 @@ pub(crate) async fn change(
     by: &str,
 ) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
-        "insert into ledger.periods as p (month, state, version, changed_at, changed_by) values ($1, $2, 1, now(), $3)
+        "insert into ledger.periods as p (month, state, version, changed_at, changed_by) values ($1, $2, 1, clock_timestamp(), $3)
          on conflict (month) do update
-         set state = excluded.state, version = p.version + 1, changed_at = now(), changed_by = excluded.changed_by
+         set state = excluded.state, version = p.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
          returning version",
         month as Month,
         state as PeriodState,

@@ -35,6 +35,7 @@ pub(crate) struct App {
     pub(crate) db: PgPool,
     pub(crate) database: TestDb,
     config: Config,
+    url: String,
     bus: Client,
     shutdown: Shutdown,
     _nats: TestNats,
@@ -52,13 +53,19 @@ impl App {
     }
 
     pub(crate) async fn start_on(database: TestDb) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// With more settings than a test needs.
+    pub(crate) async fn start_with(database: TestDb, settings: &[&str]) -> Self {
         let nats = TestNats::start().await;
-        let config = Config::parse_from([
+        let (database_url, nats_url) = (database.url("ledger_svc"), nats.url());
+        let needed = [
             "ledger-svc",
             "--database-url",
-            &database.url("ledger_svc"),
+            &database_url,
             "--nats-url",
-            &nats.url(),
+            &nats_url,
             // No hole is ever fetched here.
             "--billing-url",
             "http://127.0.0.1:9",
@@ -66,14 +73,16 @@ impl App {
             "http://127.0.0.1:9",
             "--hr-url",
             "http://127.0.0.1:9",
-        ]);
+        ];
+        let config = Config::parse_from(needed.iter().chain(settings));
         let shutdown = Shutdown::new();
         let bus = log::connect(&config.nats, "test").await.unwrap();
         let play = |schema| PlayedService::start(&database, bus.clone(), schema, &shutdown);
         let (billing, inventory, hr) =
             (play("billing").await, play("inventory").await, play("hr").await);
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
-        let channel = serve(&config, &shutdown).await;
+        let url = serve(&config, &shutdown).await;
+        let channel = rpc::ClientConfig::default().client(&url).unwrap();
         Self {
             client: LedgerServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
@@ -84,10 +93,17 @@ impl App {
             db,
             database,
             config,
+            url,
             bus,
             shutdown,
             _nats: nats,
         }
+    }
+
+    /// A client of whoever has the token.
+    pub(crate) fn with_token(&self, token: String) -> LedgerServiceClient<rpc::Client> {
+        let config = rpc::ClientConfig { token: Some(token), ..Default::default() };
+        LedgerServiceClient::new(config.client(&self.url).unwrap())
     }
 
     /// A second replica of the service, on the same database.
@@ -226,7 +242,8 @@ impl App {
     }
 
     /// Panics unless every journal and every document balances, each event is booked once, each journal was told of once, one by hand by
-    /// the event that it books, a reversal mirrors its original, and the sums of the days are those of the entries.
+    /// the event that it books, none was posted into a month after it was closed, a reversal mirrors its original, and the sums of the days
+    /// are those of the entries.
     pub(crate) async fn check_books(&self) {
         let off: Vec<String> = sqlx::query_scalar(
             "select 'document ' || ref_id from ledger.ledger_entries
@@ -246,6 +263,11 @@ impl App {
              where j.source = 'ledger'
                and not exists (select from ledger.events_log e
                                where e.payload->>'id' = j.source_event_id::text and e.payload->>'subject' = j.id::text)
+             union all
+             select 'closed ' || j.id from ledger.journals j
+             left join ledger.periods p on p.month = date_trunc('month', j.effective_date)
+             where j.effective_date < (select max(month) + interval '1 month' from ledger.periods where state = 'closed')
+               and (p.state is distinct from 'closed' or p.changed_at <= j.posted_at)
              union all
              select 'reversal ' || r.id from ledger.journals r
              where exists (
@@ -292,7 +314,8 @@ impl Journal {
     }
 }
 
-async fn serve(config: &Config, shutdown: &Shutdown) -> rpc::Client {
+/// Gives where it is.
+async fn serve(config: &Config, shutdown: &Shutdown) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let bus = log::connect(&config.nats, "test").await.unwrap();
@@ -301,7 +324,7 @@ async fn serve(config: &Config, shutdown: &Shutdown) -> rpc::Client {
     tokio::spawn(async move {
         ledger_svc::serve(&config, pool, bus, listener, told).await.unwrap();
     });
-    rpc::ClientConfig::default().client(&url).unwrap()
+    url
 }
 
 pub(crate) fn new_id() -> String {

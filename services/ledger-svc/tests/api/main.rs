@@ -23,6 +23,8 @@ mod get_balance;
 mod explain_entry;
 mod periods;
 mod closing_race;
+mod at_once;
+mod doors;
 mod append_only;
 mod dead_letters;
 mod plans;
