@@ -17,27 +17,35 @@ pub enum OrdersError {
     CustomerNotFound(CustomerId),
     #[error("the e-mail address is that of customer {customer_id}")]
     EmailTaken { customer_id: CustomerId },
+    #[error("customer {0} is archived, so nothing new is sold to them")]
+    CustomerArchived(CustomerId),
     #[error("order {0} does not exist")]
     OrderNotFound(OrderId),
     #[error("customer {0} of the order does not exist")]
     UnknownCustomer(CustomerId),
     #[error("order {id} is {status}, so it cannot be {what}")]
     State { id: OrderId, status: OrderStatus, what: Move },
-    #[error("part of order {0} has been shipped, so it cannot be cancelled")]
-    PartShipped(OrderId),
+    #[error("order {0} is held, so it can be neither placed nor shipped")]
+    Held(OrderId),
     /// Each by its place in the request.
-    #[error("the shipment has lines that are not of the order")]
+    #[error("there are lines that are not of the order")]
     UnknownLines(Vec<usize>),
     #[error("more is to be shipped than is open")]
     OverShipment(Vec<(OrderItemId, i32, i32)>),
+    #[error("more is to be returned than was shipped and has not come back")]
+    OverReturn(Vec<(OrderItemId, i32, i32)>),
     #[error("an order cannot be placed in the future")]
     PlacedInFuture,
     #[error("order {0} was changed by another caller meanwhile")]
     Changed(OrderId),
+    #[error("it has changed since it was read: its etag is {0} now")]
+    EtagStale(String),
     #[error("the stock reserved for order {0} was not held any more when it was to be placed")]
     ReservationRanOut(OrderId),
     #[error("the order's amount is too large")]
     Amount(#[from] MoneyError),
+    #[error("the orders are too large together: ask for fewer")]
+    AnswerTooLarge,
     #[error("request_id {0} was used for another request")]
     RequestIdUsed(Uuid),
     /// inventory-svc has refused, with its reasons.
@@ -49,6 +57,8 @@ pub enum OrdersError {
     InventoryLate(#[source] Box<Status>),
     #[error("too many orders are waiting")]
     Full,
+    #[error("too many orders are being watched")]
+    TooManyWatches,
     #[error("the service is stopping")]
     Stopping,
     #[error("the database cannot be used now")]
@@ -65,13 +75,16 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_)
             | Self::UnknownLines(_)
             | Self::PlacedInFuture
+            | Self::AnswerTooLarge
             | Self::Amount(_) => Code::InvalidArgument,
-            Self::State { .. } | Self::PartShipped(_) | Self::OverShipment(_) => {
-                Code::FailedPrecondition
-            }
-            Self::Changed(_) | Self::ReservationRanOut(_) => Code::Aborted,
+            Self::State { .. }
+            | Self::Held(_)
+            | Self::CustomerArchived(_)
+            | Self::OverShipment(_)
+            | Self::OverReturn(_) => Code::FailedPrecondition,
+            Self::Changed(_) | Self::EtagStale(_) | Self::ReservationRanOut(_) => Code::Aborted,
             Self::Stock(status) => status.code(),
-            Self::Full => Code::ResourceExhausted,
+            Self::Full | Self::TooManyWatches => Code::ResourceExhausted,
             Self::InventoryLate(_) => Code::DeadlineExceeded,
             Self::InventoryAway(_) | Self::Stopping | Self::Database(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
@@ -86,16 +99,22 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_)
             | Self::UnknownLines(_)
             | Self::PlacedInFuture
+            | Self::AnswerTooLarge
             | Self::Amount(_) => "INVALID_REQUEST",
-            Self::State { .. } | Self::PartShipped(_) => "ORDER_STATE",
+            Self::State { .. } => "ORDER_STATE",
+            Self::Held(_) => "ORDER_HELD",
+            Self::CustomerArchived(_) => "CUSTOMER_ARCHIVED",
             Self::OverShipment(_) => "OVER_SHIPMENT",
+            Self::OverReturn(_) => "OVER_RETURN",
             Self::Changed(_) => "ORDER_CHANGED",
+            Self::EtagStale(_) => "ETAG_STALE",
             Self::ReservationRanOut(_) => "RESERVATION_RAN_OUT",
             Self::RequestIdUsed(_) => "REQUEST_ID_USED",
             Self::Stock(_) => "STOCK",
             Self::InventoryLate(_) => "DEADLINE_EXCEEDED",
             Self::InventoryAway(_) => "INVENTORY_UNAVAILABLE",
             Self::Full => "TOO_MANY_ORDERS",
+            Self::TooManyWatches => "TOO_MANY_WATCHES",
             Self::Stopping => "STOPPING",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -105,21 +124,22 @@ impl Refusal for OrdersError {
     fn metadata(&self) -> Vec<(String, String)> {
         let fact = |name: &str, value: String| (name.to_owned(), value);
         match self {
-            Self::CustomerNotFound(id) | Self::EmailTaken { customer_id: id } => {
+            Self::CustomerNotFound(id)
+            | Self::CustomerArchived(id)
+            | Self::EmailTaken { customer_id: id } => {
                 vec![fact("customer_id", id.to_string())]
             }
-            Self::OrderNotFound(id) | Self::Changed(id) | Self::ReservationRanOut(id) => {
+            Self::OrderNotFound(id)
+            | Self::Held(id)
+            | Self::Changed(id)
+            | Self::ReservationRanOut(id) => {
                 vec![fact("order_id", id.to_string())]
             }
+            Self::EtagStale(now) => vec![fact("etag", now.clone())],
             Self::State { id, status, what } => vec![
                 fact("order_id", id.to_string()),
                 fact("from", status.to_string()),
                 fact("to", what.to_string()),
-            ],
-            Self::PartShipped(id) => vec![
-                fact("order_id", id.to_string()),
-                fact("from", OrderStatus::Placed.to_string()),
-                fact("to", Move::Cancel.to_string()),
             ],
             Self::OverShipment(over) => over
                 .iter()
@@ -128,15 +148,24 @@ impl Refusal for OrdersError {
                     fact(&id.to_string(), format!("requested {qty}, open {open}"))
                 })
                 .collect(),
+            Self::OverReturn(over) => over
+                .iter()
+                .take(NAMED_MAX)
+                .map(|(id, qty, out)| {
+                    fact(&id.to_string(), format!("requested {qty}, returnable {out}"))
+                })
+                .collect(),
             Self::RequestIdUsed(id) => vec![fact("request_id", id.to_string())],
             Self::UnknownCustomer(_)
             | Self::UnknownLines(_)
             | Self::PlacedInFuture
+            | Self::AnswerTooLarge
             | Self::Amount(_)
             | Self::Stock(_)
             | Self::InventoryAway(_)
             | Self::InventoryLate(_)
             | Self::Full
+            | Self::TooManyWatches
             | Self::Stopping
             | Self::Database(_)
             | Self::Internal(_) => Vec::new(),
@@ -153,6 +182,7 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_) => "customer_id",
             Self::PlacedInFuture => "place_time",
             Self::Amount(_) => "lines",
+            Self::AnswerTooLarge => "order_ids",
             _ => return Vec::new(),
         };
         vec![(field.to_owned(), self.to_string())]

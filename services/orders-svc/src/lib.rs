@@ -1,12 +1,21 @@
 //! orders-svc takes customers' orders and says what became of them.
 //!
 //! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`commands`] run it,
-//! [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`consumers`] hear of payments.
+//! [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`consumers`] hear of payments, [`queries`]
+//! watch orders for those who follow one.
 //!
 //! Placing an order takes two services: the draft is committed first, then inventory-svc reserves its lines under the order's id, then the
 //! order is committed as placed before that reservation expires. A crash at any point leaves a draft and a reservation that expires.
 //!
-//! **Invariant:** what a placed order holds (lines, prices, total) never changes.
+//! **Invariant:** the lines and prices of a placed order never change. Its total falls when its rest is given up after a part was shipped,
+//! by what the event says, and never else. For each line shipped + cancelled ≤ ordered and returned ≤ shipped; total − refunded is always
+//! the rounded sum over what is still bought.
+//!
+//! **Invariant:** an order is SHIPPED when shipped + cancelled = ordered for every line, and COMPLETED when it is paid as well, whichever
+//! came last. A payment that is taken back undoes the latter only. What billing-svc voids or credits follows from events of ours, so those
+//! need no answer here.
+//!
+//! **Invariant:** what is held is neither placed nor shipped.
 //!
 //! **Invariant:** `domain` holds no statement, no protobuf and no clock; every statement against schema `orders` is in `store`.
 
@@ -67,14 +76,16 @@ pub async fn serve(
         log: EventLogClient::new(config.client.client(&config.billing_url)?),
     };
     let consumer = Consumer::new(log.clone(), billing, payments.clone());
+    let watches = queries::Watches::new(log.pool().clone());
     let event_log = EventLogService::new(log.clone()).with_retry("billing", payments);
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
         .needs("nats", move || log::is_there(&nats))
-        .service(OrdersServiceServer::new(grpc::Orders::new(log, inventory)))
+        .service(OrdersServiceServer::new(grpc::Orders::new(log, inventory, watches.clone())))
         .service(EventLogServer::new(event_log))
         .background(|shutdown| relay.run(shutdown))
         .background(|shutdown| consumer.run(shutdown))
+        .background(|shutdown| watches.run(shutdown))
         .serve(&config.server, listener)
         .await
 }

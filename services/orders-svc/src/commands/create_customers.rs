@@ -30,7 +30,8 @@ pub(crate) async fn create_customer(
     let mut tx = log.begin().await?;
     let request_key = request_key.as_ref();
     if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, customer.id).await? {
-        return store::customers::get(&mut tx, &earlier).await;
+        let earlier = earlier.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        return store::customers::get(&mut tx, earlier).await;
     }
     let customers = std::slice::from_ref(&customer);
     let added = store::customers::insert(&mut tx, customers).await?;
@@ -39,7 +40,7 @@ pub(crate) async fn create_customer(
     if added.is_empty() {
         return Err(OrdersError::EmailTaken { customer_id: found.id });
     }
-    log.append(&mut tx, &[created(found.id, cause)]).await?;
+    log.append(&mut tx, &[customer_event("customer.created", found.id, 1, cause)]).await?;
     log.commit(tx).await?;
     Ok(found)
 }
@@ -53,14 +54,19 @@ pub(crate) async fn create_customers(
     let emails: Vec<String> = command.customers.iter().map(|c| c.email.clone()).collect();
     let mut tx = log.begin().await?;
     let added = store::customers::insert(&mut tx, &command.customers).await?;
-    let events: Vec<_> = added.into_iter().map(|id| created(id, &command.cause)).collect();
-    log.append(&mut tx, &events).await?;
+    let created = |id| customer_event("customer.created", id, 1, &command.cause);
+    log.append(&mut tx, &added.into_iter().map(created).collect::<Vec<_>>()).await?;
     let found = store::customers::find_by_emails(&mut tx, &emails).await?;
     log.commit(tx).await?;
     if found.len() == emails.len() { Ok(found) } else { Err(sqlx::Error::RowNotFound.into()) }
 }
 
-fn created(id: CustomerId, cause: &Cause) -> NewEvent {
-    let data = CustomerChanged { customer_id: id.to_string() };
-    NewEvent::new("customer.created", id, 1, &data, cause)
+/// Who, and no more: personal data is not published.
+pub(super) fn customer_event(
+    what: &'static str,
+    id: CustomerId,
+    version: i32,
+    cause: &Cause,
+) -> NewEvent {
+    NewEvent::new(what, id, version, &CustomerChanged { customer_id: id.to_string() }, cause)
 }

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use ids::{CustomerId, OrderId};
@@ -49,7 +49,10 @@ pub(crate) async fn create_order(orders: &Orders, draft: NewDraft) -> Result<Ans
         Drafted::New(created_at) => order.created_at = created_at,
         Drafted::Earlier(id) => {
             let mut db = orders.log.pool().acquire().await?;
-            order = store::orders::get(&mut db, id).await.map_err(taken_away)?;
+            order = match store::orders::find(&mut db, id).await? {
+                Some(order) => order,
+                None => return Err(gone(&mut db, id, request_id).await?),
+            };
             // What was placed once is answered as it is now, also when it was cancelled since.
             if !place || order.placed_at.is_some() {
                 return Ok(Answer::Known(id));
@@ -71,6 +74,17 @@ pub(crate) async fn create_order(orders: &Orders, draft: NewDraft) -> Result<Ans
     placed
 }
 
+/// The draft that the same request made earlier is there no more: somebody deleted it, which is remembered, or an equal request was refused
+/// at this very moment, and took draft and request with it.
+async fn gone(
+    db: &mut PgConnection,
+    id: OrderId,
+    request_id: Option<Uuid>,
+) -> Result<OrdersError, OrdersError> {
+    let deleted = store::requests::made(db, request_id, id).await?;
+    Ok(if deleted { OrdersError::OrderNotFound(id) } else { OrdersError::Changed(id) })
+}
+
 /// An equal request was refused meanwhile, and took the draft with it: the next one starts anew.
 fn taken_away(error: OrdersError) -> OrdersError {
     match error {
@@ -79,7 +93,7 @@ fn taken_away(error: OrdersError) -> OrdersError {
     }
 }
 
-/// Commits drafts. Seven statements however many; waits only for equal requests.
+/// Commits drafts. Seven statements however many, one more when a customer is archived; waits only for equal requests.
 pub(crate) async fn create_drafts(
     log: Log,
     drafts: Vec<NewDraft>,
@@ -87,11 +101,12 @@ pub(crate) async fn create_drafts(
     let mut tx = log.begin().await?;
     let now = store::orders::now(&mut tx).await?;
     let customers: Vec<Uuid> = drafts.iter().map(|draft| draft.order.customer_id.0).collect();
-    let customers: HashSet<CustomerId> =
-        store::customers::existing(&mut tx, &customers).await?.into_iter().collect();
+    let customers: HashMap<CustomerId, bool> =
+        store::customers::standing(&mut tx, &customers).await?.into_iter().collect();
     let mut verdicts: Vec<Result<Drafted, OrdersError>> =
         drafts.iter().map(|draft| check(draft, &customers, now)).collect();
     claim(&mut tx, &drafts, &mut verdicts).await?;
+    refuse_archived(&mut tx, &drafts, &customers, &mut verdicts).await?;
 
     let is_new = |verdict: &_| matches!(verdict, Ok(Drafted::New(_)));
     let new: Vec<&NewDraft> =
@@ -104,11 +119,11 @@ pub(crate) async fn create_drafts(
 /// What only the database knows: whether the customer exists, and what time it is.
 fn check(
     draft: &NewDraft,
-    customers: &HashSet<CustomerId>,
+    customers: &HashMap<CustomerId, bool>,
     now: DateTime<Utc>,
 ) -> Result<Drafted, OrdersError> {
     let customer_id = draft.order.customer_id;
-    if !customers.contains(&customer_id) {
+    if !customers.contains_key(&customer_id) {
         return Err(OrdersError::UnknownCustomer(customer_id));
     }
     if draft.placed_at.is_some_and(|placed_at| placed_at > now) {
@@ -142,6 +157,24 @@ async fn claim(
         }
     }
     Ok(())
+}
+
+/// Nothing new for those who are archived; what was answered before is answered again.
+async fn refuse_archived(
+    tx: &mut PgConnection,
+    drafts: &[NewDraft],
+    customers: &HashMap<CustomerId, bool>,
+    verdicts: &mut [Result<Drafted, OrdersError>],
+) -> sqlx::Result<()> {
+    let mut refused: Vec<Uuid> = Vec::new();
+    for (draft, verdict) in drafts.iter().zip(verdicts) {
+        let customer_id = draft.order.customer_id;
+        if matches!(verdict, Ok(Drafted::New(_))) && customers.get(&customer_id) == Some(&true) {
+            *verdict = Err(OrdersError::CustomerArchived(customer_id));
+            refused.extend(draft.request_key.as_ref().map(|key| key.id));
+        }
+    }
+    store::requests::forget(tx, &refused).await
 }
 
 async fn insert(log: &Log, tx: &mut PgConnection, new: &[&NewDraft]) -> sqlx::Result<()> {

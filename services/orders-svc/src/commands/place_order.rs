@@ -1,7 +1,7 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ids::OrderId;
+use ids::{CustomerId, OrderId};
 use log::{Cause, Claim, Log, NewEvent, RequestKey};
 use money::Money;
 use proto::{
@@ -63,6 +63,30 @@ pub(crate) enum Placed {
     Earlier,
 }
 
+/// Places an order as it is now.
+pub(crate) async fn place_draft(
+    orders: &Orders,
+    request_key: Option<RequestKey>,
+    cause: Cause,
+    id: OrderId,
+) -> Result<Answer, OrdersError> {
+    let mut db = orders.log.pool().acquire().await?;
+    let order = store::orders::get(&mut db, id).await?;
+    let items = store::items::of_order(&mut db, id).await?;
+    // Looked at again when it is committed; but what cannot be placed need not reserve anything.
+    if order.status == OrderStatus::Draft {
+        let archived = store::customers::archived(&mut db, &[order.customer_id.0]).await?;
+        if archived.contains(&order.customer_id) {
+            return Err(OrdersError::CustomerArchived(order.customer_id));
+        }
+        order.clone().after(Move::Place)?;
+    }
+    // Not kept while inventory-svc is asked.
+    drop(db);
+    let command = PlaceOrder { request_key, cause, order, items, placed_at: None };
+    place_order(orders, command).await
+}
+
 /// Reserves all lines of a draft, or none, and commits it as placed. An order that was placed before is left as it is.
 #[tracing::instrument(name = "orders.place_order", skip_all, fields(order.id = %command.order.id))]
 pub(crate) async fn place_order(
@@ -96,7 +120,11 @@ async fn reserve(
 ) -> Result<Option<DateTime<Utc>>, OrdersError> {
     let lines = items.iter();
     let lines = lines.map(|item| ReserveStockLine { sku: item.sku.clone(), quantity: item.qty });
-    let request = ReserveStockRequest { order_id: id.to_string(), lines: lines.collect() };
+    let request = ReserveStockRequest {
+        order_id: id.to_string(),
+        lines: lines.collect(),
+        ..ReserveStockRequest::default()
+    };
     let answer = match orders.inventory.clone().reserve_stock(request).await {
         Ok(answer) => answer.into_inner(),
         Err(status) => {
@@ -152,7 +180,7 @@ fn unclear(why: &str) -> OrdersError {
     OrdersError::InventoryAway(Box::new(Status::internal(why)))
 }
 
-/// Commits orders whose stock is reserved. Seven statements however many; waits only for the same orders and equal requests.
+/// Commits orders whose stock is reserved. Eight statements however many; waits only for the same orders and equal requests.
 pub(crate) async fn commit_placements(
     log: Log,
     placements: Vec<Placement>,
@@ -164,13 +192,16 @@ pub(crate) async fn commit_placements(
     let mut locked: HashMap<Uuid, Order> =
         locked.into_iter().map(|order| (order.id.0, order)).collect();
     let mut claims = claim(&mut tx, &placements).await?;
+    let customers: Vec<Uuid> = locked.values().map(|order| order.customer_id.0).collect();
+    let archived = store::customers::archived(&mut tx, &customers).await?;
 
     let mut verdicts: Vec<Result<Placed, OrdersError>> = Vec::with_capacity(placements.len());
     let mut refused: Vec<Uuid> = Vec::new();
     for placement in &placements {
         let key = placement.request_key.as_ref();
         let claim = key.and_then(|_| claims.next());
-        let verdict = decide(placement, claim.as_ref(), locked.get(&placement.order.id.0), now);
+        let before = locked.get(&placement.order.id.0);
+        let verdict = decide(placement, claim.as_ref(), before, &archived, now);
         // The same order twice in a batch: the second finds it placed.
         if let Ok(Placed::Now(order)) = &verdict {
             locked.insert(order.id.0, Order::clone(order));
@@ -180,7 +211,7 @@ pub(crate) async fn commit_placements(
         }
         verdicts.push(verdict);
     }
-    store::orders::forget_requests(&mut tx, &refused).await?;
+    store::requests::forget(&mut tx, &refused).await?;
     save(&log, &mut tx, &placements, &verdicts).await?;
     log.commit(tx).await?;
     Ok(verdicts)
@@ -202,6 +233,7 @@ fn decide(
     placement: &Placement,
     claim: Option<&Claim>,
     locked: Option<&Order>,
+    archived: &HashSet<CustomerId>,
     now: DateTime<Utc>,
 ) -> Result<Placed, OrdersError> {
     let id = placement.order.id;
@@ -219,6 +251,9 @@ fn decide(
         OrderStatus::Draft | OrderStatus::Cancelled => (),
     }
     let mut order = before.clone().after(Move::Place)?;
+    if archived.contains(&order.customer_id) {
+        return Err(OrdersError::CustomerArchived(order.customer_id));
+    }
     let reserved_until = placement.reserved_until.ok_or(OrdersError::Changed(id))?;
     if before.version != placement.order.version {
         return Err(OrdersError::Changed(id));
@@ -263,6 +298,7 @@ fn event(placement: &Placement, order: &Order) -> NewEvent {
         sku: item.sku.clone(),
         quantity: item.qty,
         unit_price: Some(rpc::to_money(item.price)),
+        tax_rate: item.tax_rate.normalize().to_string(),
     });
     let data = OrderPlaced {
         order_id: order.id.to_string(),

@@ -26,15 +26,13 @@ pub(crate) async fn ship_order(log: &Log, command: ShipOrder) -> Result<Shipment
     let before = store::orders::lock_one(&mut tx, command.id).await?;
     let request_key = command.request_key.as_ref();
     if let Some(earlier) = log::answered(&mut tx, store::SCHEMA, request_key, shipment_id).await? {
-        let shipments = store::shipments::of_order(&mut tx, command.id).await?;
-        let earlier = shipments.into_iter().find(|shipment| shipment.id.to_string() == earlier);
-        return Ok(earlier.ok_or(sqlx::Error::RowNotFound)?);
+        return Ok(store::shipments::get(&mut tx, command.id, &earlier).await?);
     }
-    let items = store::items::of_order(&mut tx, command.id).await?;
+    let mut items = store::items::of_order(&mut tx, command.id).await?;
     let paid = before.paid;
     let part = before.clone().after(Move::ShipPart)?;
-    let lines = domain::ship(&items, &command.lines)?;
-    let complete = domain::ships_the_rest(&items, &lines);
+    let lines = domain::ship(&mut items, &command.lines)?;
+    let complete = !domain::is_open(&items);
     let mut order = if complete { before.after(Move::ShipRest)? } else { part };
 
     store::items::add_shipped(&mut tx, &lines).await?;

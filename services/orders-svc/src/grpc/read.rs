@@ -1,60 +1,42 @@
 //! Requests as commands: every field is looked at before a request is refused.
 
-use std::collections::{BTreeSet, HashMap};
+mod customers;
+mod lines;
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use ids::{CustomerId, OrderId, OrderItemId};
 use log::{Cause, RequestKey};
 use money::Money;
-use proto::{inventory::v1::BatchGetProductsRequest, orders::v1 as pb};
-use rpc::Fields;
-use rust_decimal::Decimal;
+use proto::orders::v1 as pb;
+use rpc::{Fields, Page};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
     OrdersError,
-    commands::{self, CreateCustomers, NewCustomer, NewDraft, ShipOrder},
-    domain::{self, Item, Order, OrderStatus},
+    commands::{
+        CancelOrder, DeleteOrder, HoldOrder, NewDraft, ReleaseOrder, ReturnOrder, ShipOrder,
+        UpdateOrder,
+    },
+    domain::{self, Order, OrderStatus},
     grpc::Orders,
-    store,
+    queries::OrderList,
+    store::{self, TimeKey, orders::Times},
+};
+
+pub(super) use customers::{
+    archive_customer, batch_get_customers, create_customer, create_customers, customer_id,
+    list_customers, restore_customer, update_customer,
 };
 
 const LINES_MAX: usize = 500;
 const BATCH_MAX: usize = 1000;
+const BATCH_GET_MAX: usize = 100;
 const QUANTITY_MAX: i32 = 1_000_000;
-
-/// `prefix` is where the customer stands in the request, such as `requests[3].`.
-pub(super) fn customer(
-    fields: &mut Fields,
-    prefix: &str,
-    request: pb::CreateCustomerRequest,
-) -> NewCustomer {
-    NewCustomer {
-        id: CustomerId::generate(),
-        name: fields.text(&format!("{prefix}name"), request.name, 1, 255),
-        email: fields.email(&format!("{prefix}email"), request.email),
-        phone: fields.text(&format!("{prefix}phone"), request.phone, 0, 50),
-        metadata: fields.metadata(&format!("{prefix}metadata"), request.metadata),
-    }
-}
-
-pub(super) fn create_customers(
-    request: pb::BatchCreateCustomersRequest,
-) -> Result<CreateCustomers, Status> {
-    let mut fields = Fields::default();
-    fields.count("requests", request.requests.len(), 1, BATCH_MAX);
-    let mut customers = Vec::with_capacity(request.requests.len());
-    for (index, one) in request.requests.into_iter().take(BATCH_MAX).enumerate() {
-        let prefix = format!("requests[{index}].");
-        if !one.request_id.is_empty() {
-            fields.bad(format!("{prefix}request_id"), "must be empty within a batch");
-        }
-        customers.push(customer(&mut fields, &prefix, one));
-    }
-    fields.done()?;
-    Ok(CreateCustomers { cause: Cause::of_call(), customers })
-}
+const REASON_MAX: usize = 255;
+const CHANGEABLE: [&str; 3] = ["customer_id", "lines", "metadata"];
 
 /// Reads an order and looks its SKUs up in the catalogue, so that an unknown one is named with all else that is wrong.
 pub(super) async fn create_order(
@@ -64,26 +46,16 @@ pub(super) async fn create_order(
     if request.place_time.is_some() {
         rpc::require("orders.import")?;
     }
-    if request.lines.iter().any(|line| line.unit_price.is_some()) {
-        rpc::require("orders.price")?;
-    }
     let mut fields = Fields::default();
     let request_id = fields.request_id(&request.request_id);
     let request_key = request_id.map(|id| RequestKey::new(id, "CreateOrder", &request));
     let customer_id: Option<CustomerId> = fields.id("customer_id", &request.customer_id);
-    fields.count("lines", request.lines.len(), 1, LINES_MAX);
     let placed_at = fields.optional_time("place_time", request.place_time);
     if placed_at.is_some() && !request.place {
         fields.bad("place_time", "is possible with `place` only");
     }
     let metadata = fields.metadata("metadata", request.metadata);
-    let lines: Vec<pb::CreateOrderLine> = request.lines.into_iter().take(LINES_MAX).collect();
-    let catalogue = look_up(orders, &lines).await?;
-    let items: Vec<Item> = lines
-        .into_iter()
-        .enumerate()
-        .map(|(index, line)| read_line(&mut fields, index, line, &catalogue))
-        .collect();
+    let items = lines::lines(orders, &mut fields, request.lines).await?;
     if !fields.is_clean() {
         name_what_the_database_knows(orders, &mut fields, customer_id, placed_at).await?;
     }
@@ -97,88 +69,19 @@ pub(super) async fn create_order(
         status: OrderStatus::Draft,
         total_amount,
         tax_amount,
+        returned_amount: Money::ZERO,
+        returned_tax: Money::ZERO,
         created_at: DateTime::UNIX_EPOCH,
         placed_at: None,
         paid: false,
         cancel_reason: String::new(),
+        held_at: None,
+        hold_reason: String::new(),
         version: 1,
         metadata,
     };
-    let cause = Cause::of_call();
+    let cause = Cause::of_call().with_request(request_id);
     Ok(NewDraft { request_key, cause, order, items, place: request.place, placed_at })
-}
-
-fn read_line(
-    fields: &mut Fields,
-    index: usize,
-    line: pb::CreateOrderLine,
-    catalogue: &HashMap<String, Money>,
-) -> Item {
-    let field = |name: &str| format!("lines[{index}].{name}");
-    let sku = fields.sku(&field("sku"), line.sku);
-    let qty = fields.within(&field("quantity"), line.quantity, 1, QUANTITY_MAX);
-    let listed = catalogue.get(&sku).copied();
-    if listed.is_none() && is_sku(&sku) {
-        fields.bad(field("sku"), format!("{sku} is not in the catalogue"));
-    }
-    let agreed = line.unit_price.as_ref();
-    let agreed = agreed.map(|price| price_of_one(fields, &field("unit_price"), price));
-    Item {
-        id: OrderItemId::generate(),
-        sku,
-        qty,
-        price: agreed.or(listed).unwrap_or_default(),
-        price_agreed: agreed.is_some(),
-        tax_rate: tax_rate(fields, &field("tax_rate"), &line.tax_rate),
-        shipped_qty: 0,
-    }
-}
-
-/// Prices have two digits less than amounts.
-fn price_of_one(fields: &mut Fields, field: &str, price: &proto::common::v1::Money) -> Money {
-    let read = fields.money(field, Some(price));
-    if read.hundredths() > 999_999_999_999 {
-        fields.bad(format!("{field}.amount"), "is out of range: at most 9999999999.99");
-    }
-    read
-}
-
-fn tax_rate(fields: &mut Fields, field: &str, text: &str) -> Decimal {
-    if text.is_empty() {
-        return Decimal::ZERO;
-    }
-    let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
-    let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty();
-    let rate = text.parse::<Decimal>().ok().filter(|rate| *rate <= Decimal::ONE);
-    match rate {
-        Some(rate) if plain(whole) && plain(places) && places.len() <= 4 => rate,
-        _ => {
-            fields.bad(field, "is not a rate from 0 to 1 with at most four places, such as 0.20");
-            Decimal::ZERO
-        }
-    }
-}
-
-/// The prices of those SKUs that the catalogue has.
-async fn look_up(
-    orders: &Orders,
-    lines: &[pb::CreateOrderLine],
-) -> Result<HashMap<String, Money>, OrdersError> {
-    let skus: BTreeSet<&String> =
-        lines.iter().map(|line| &line.sku).filter(|sku| is_sku(sku)).collect();
-    if skus.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let request = BatchGetProductsRequest { skus: skus.into_iter().cloned().collect() };
-    let found = orders.inventory.clone().batch_get_products(request).await;
-    let found = found.map_err(commands::not_asked)?.into_inner();
-    found.products.into_iter().map(commands::price_of).collect()
-}
-
-fn is_sku(text: &str) -> bool {
-    let mut fields = Fields::default();
-    fields.sku("sku", text.to_owned());
-    fields.is_clean()
 }
 
 /// An order that is refused anyway hears what would be refused next, too.
@@ -188,18 +91,100 @@ async fn name_what_the_database_knows(
     customer_id: Option<CustomerId>,
     placed_at: Option<DateTime<Utc>>,
 ) -> Result<(), OrdersError> {
-    let mut db = orders.db().await?;
-    if let Some(id) = customer_id
-        && store::customers::existing(&mut db, &[id.0]).await?.is_empty()
-    {
-        fields.bad("customer_id", OrdersError::UnknownCustomer(id).to_string());
-    }
+    name_unknown(orders, fields, "customer_id", customer_id).await?;
     if let Some(placed_at) = placed_at
-        && placed_at > store::orders::now(&mut db).await?
+        && placed_at > store::orders::now(&mut *orders.db().await?).await?
     {
         fields.bad("place_time", OrdersError::PlacedInFuture.to_string());
     }
     Ok(())
+}
+
+/// Customers never go, so one that is known needs no second look.
+async fn name_unknown(
+    orders: &Orders,
+    fields: &mut Fields,
+    field: &str,
+    id: Option<CustomerId>,
+) -> Result<(), OrdersError> {
+    if let Some(id) = id
+        && store::customers::standing(&mut *orders.db().await?, &[id.0]).await?.is_empty()
+    {
+        fields.bad(field, OrdersError::UnknownCustomer(id).to_string());
+    }
+    Ok(())
+}
+
+pub(super) async fn update_order(
+    orders: &Orders,
+    request: pb::UpdateOrderRequest,
+) -> Result<UpdateOrder, Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "UpdateOrder", &request));
+    let given = request.order.unwrap_or_default();
+    let id: Option<OrderId> = fields.id("order.order_id", &given.order_id);
+    let mask = fields.update_mask(request.update_mask, &CHANGEABLE);
+    let is_named = |field: &str| mask.iter().any(|path| path == field);
+    let mut customer_id = None;
+    if is_named("customer_id") {
+        customer_id = fields.id("order.customer_id", &given.customer_id);
+        name_unknown(orders, &mut fields, "order.customer_id", customer_id).await?;
+    }
+    let mut items = None;
+    if is_named("lines") {
+        items = Some(lines::lines(orders, &mut fields, request.lines).await?);
+    }
+    let metadata = is_named("metadata").then(|| fields.metadata("order.metadata", given.metadata));
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    let (cause, etag) = (Cause::of_call().with_request(request_id), given.etag);
+    Ok(UpdateOrder { request_key, cause, id, etag, customer_id, items, metadata })
+}
+
+pub(super) fn delete_order(request: pb::DeleteOrderRequest) -> Result<DeleteOrder, Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "DeleteOrder", &request));
+    let id: Option<OrderId> = fields.id("order_id", &request.order_id);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    let cause = Cause::of_call().with_request(request_id);
+    Ok(DeleteOrder { request_key, cause, id, etag: request.etag })
+}
+
+pub(super) fn place_order(
+    request: &pb::PlaceOrderRequest,
+) -> Result<(Option<RequestKey>, Cause, OrderId), Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "PlaceOrder", request));
+    let id: Option<OrderId> = fields.id("order_id", &request.order_id);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    Ok((request_key, Cause::of_call().with_request(request_id), id))
+}
+
+pub(super) fn hold_order(request: pb::HoldOrderRequest) -> Result<HoldOrder, Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "HoldOrder", &request));
+    let id: Option<OrderId> = fields.id("order_id", &request.order_id);
+    let reason = fields.text("reason", request.reason, 0, REASON_MAX);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    let cause = Cause::of_call().with_request(request_id);
+    Ok(HoldOrder { request_key, cause, id, reason })
+}
+
+pub(super) fn release_order(request: &pb::ReleaseOrderRequest) -> Result<ReleaseOrder, Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "ReleaseOrder", request));
+    let id: Option<OrderId> = fields.id("order_id", &request.order_id);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    Ok(ReleaseOrder { request_key, cause: Cause::of_call().with_request(request_id), id })
 }
 
 pub(super) fn ship_order(request: pb::ShipOrderRequest) -> Result<ShipOrder, Status> {
@@ -224,11 +209,125 @@ pub(super) fn ship_order(request: pb::ShipOrderRequest) -> Result<ShipOrder, Sta
     }
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
-    Ok(ShipOrder { request_key, cause: Cause::of_call(), id, lines })
+    Ok(ShipOrder { request_key, cause: Cause::of_call().with_request(request_id), id, lines })
+}
+
+pub(super) fn cancel_order(request: pb::CancelOrderRequest) -> Result<CancelOrder, Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "CancelOrder", &request));
+    let id: Option<OrderId> = fields.id("order_id", &request.order_id);
+    let reason = fields.text("reason", request.reason, 0, REASON_MAX);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    let cause = Cause::of_call().with_request(request_id);
+    Ok(CancelOrder { request_key, cause, id, reason })
+}
+
+pub(super) fn return_order(request: pb::ReturnOrderRequest) -> Result<ReturnOrder, Status> {
+    let mut fields = Fields::default();
+    let request_id = fields.request_id(&request.request_id);
+    let request_key = request_id.map(|id| RequestKey::new(id, "ReturnOrder", &request));
+    let id: Option<OrderId> = fields.id("order_id", &request.order_id);
+    fields.count("lines", request.lines.len(), 1, LINES_MAX);
+    let mut lines = Vec::with_capacity(request.lines.len());
+    let mut seen = BTreeSet::<(Uuid, bool)>::new();
+    for (index, line) in request.lines.into_iter().take(LINES_MAX).enumerate() {
+        let field = |name: &str| format!("lines[{index}].{name}");
+        let item: Option<OrderItemId> = fields.id(&field("line_id"), &line.line_id);
+        let qty = fields.within(&field("quantity"), line.quantity, 1, QUANTITY_MAX);
+        let restock = restock(&mut fields, &field("disposition"), line.disposition);
+        if let (Some(item), Some(restock)) = (item, restock) {
+            if !seen.insert((item.0, restock)) {
+                fields.bad(field("line_id"), "is there twice with the same disposition");
+            }
+            lines.push((item, qty, restock));
+        }
+    }
+    let reason = fields.text("reason", request.reason, 0, REASON_MAX);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    let cause = Cause::of_call().with_request(request_id);
+    Ok(ReturnOrder { request_key, cause, id, lines, reason })
+}
+
+fn restock(fields: &mut Fields, field: &str, disposition: i32) -> Option<bool> {
+    match pb::ReturnDisposition::try_from(disposition) {
+        Ok(pb::ReturnDisposition::Restock) => Some(true),
+        Ok(pb::ReturnDisposition::Scrap) => Some(false),
+        Ok(pb::ReturnDisposition::Unspecified) | Err(_) => {
+            fields.bad(field, "is neither RETURN_DISPOSITION_RESTOCK nor RETURN_DISPOSITION_SCRAP");
+            None
+        }
+    }
+}
+
+/// The one order that a read is about.
+pub(super) fn order_id(order_id: &str) -> Result<OrderId, Status> {
+    let mut fields = Fields::default();
+    fields.id("order_id", order_id).ok_or_else(|| fields.refuse())
+}
+
+pub(super) fn batch_get_orders(request: &pb::BatchGetOrdersRequest) -> Result<Vec<Uuid>, Status> {
+    let mut fields = Fields::default();
+    let ids = ids(&mut fields, "order_ids", &request.order_ids);
+    fields.done()?;
+    Ok(ids)
+}
+
+/// Keys of what is to be read together.
+fn ids(fields: &mut Fields, field: &str, ids: &[String]) -> Vec<Uuid> {
+    fields.count(field, ids.len(), 1, BATCH_GET_MAX);
+    let ids = ids.iter().take(BATCH_GET_MAX).enumerate();
+    ids.filter_map(|(index, id)| fields.id(&format!("{field}[{index}]"), id)).collect()
+}
+
+pub(super) fn list_orders(
+    request: &pb::ListOrdersRequest,
+) -> Result<(Page, OrderList, Option<TimeKey>), Status> {
+    let mut fields = Fields::default();
+    let unpaged =
+        pb::ListOrdersRequest { page_size: 0, page_token: String::new(), ..request.clone() };
+    let filters = format!("{unpaged:?}");
+    let page = Page::read(&mut fields, request.page_size, &request.page_token, &filters);
+    let before: Option<TimeKey> = page.token.key(&mut fields);
+    let customer_id = fields.optional_id("customer_id", &request.customer_id);
+    let status = status(&mut fields, request.status);
+    let mut time = |field: &str, time| fields.optional_time(field, time);
+    let placed: Times = time("place_time_from", request.place_time_from)
+        ..time("place_time_before", request.place_time_before);
+    let created: Times = time("create_time_from", request.create_time_from)
+        ..time("create_time_before", request.create_time_before);
+    if request.customer_id.is_empty() && created != (None..None) {
+        let field = if created.start.is_some() { "create_time_from" } else { "create_time_before" };
+        fields.bad(field, "is possible with customer_id only");
+    }
+    fields.done()?;
+    let list = match customer_id {
+        Some(id) => OrderList::OfCustomer { id, created, placed, status },
+        None if placed != (None..None) => OrderList::Placed { placed, status },
+        None => OrderList::All { status },
+    };
+    Ok((page, list, before))
+}
+
+/// A page of what belongs to an order.
+pub(super) fn page_of_order(
+    order_id: &str,
+    page_size: i32,
+    page_token: &str,
+) -> Result<(OrderId, Page, Option<TimeKey>), Status> {
+    let mut fields = Fields::default();
+    let id: Option<OrderId> = fields.id("order_id", order_id);
+    let page = Page::read(&mut fields, page_size, page_token, order_id);
+    let after: Option<TimeKey> = page.token.key(&mut fields);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    Ok((id, page, after))
 }
 
 /// A filter: unspecified is none.
-pub(super) fn status(fields: &mut Fields, status: i32) -> Option<OrderStatus> {
+fn status(fields: &mut Fields, status: i32) -> Option<OrderStatus> {
     match pb::OrderStatus::try_from(status) {
         Ok(pb::OrderStatus::Unspecified) => None,
         Ok(pb::OrderStatus::Draft) => Some(OrderStatus::Draft),

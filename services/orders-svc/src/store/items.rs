@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::{Item, ShipmentLine};
+use crate::domain::{Item, Portion, ReturnLine};
 
 /// Adds the lines of new drafts. One statement however many.
 pub(crate) async fn insert(
@@ -40,14 +40,40 @@ pub(crate) async fn insert(
 
 /// In the order in which they were given.
 pub(crate) async fn of_order(db: &mut PgConnection, order_id: OrderId) -> sqlx::Result<Vec<Item>> {
-    sqlx::query_as!(
-        Item,
-        r#"select id as "id: _", sku, qty, price as "price: _", price_agreed, tax_rate, shipped_qty
-           from orders.order_items where order_id = $1 order by line_no"#,
-        order_id as _,
+    let items = of_orders(db, &[order_id.0]).await?;
+    Ok(items.into_iter().map(|(_, item)| item).collect())
+}
+
+/// Those of each order, in the order in which they were given.
+pub(crate) async fn of_orders(
+    db: &mut PgConnection,
+    orders: &[Uuid],
+) -> sqlx::Result<Vec<(OrderId, Item)>> {
+    let found = sqlx::query!(
+        r#"select order_id as "order_id: OrderId", id as "id: OrderItemId", sku, qty, price as "price: Money", price_agreed, tax_rate,
+                  shipped_qty, cancelled_qty, returned_qty
+           from orders.order_items where order_id = any($1) order by line_no"#,
+        orders,
     )
     .fetch_all(db)
-    .await
+    .await?;
+    Ok(found
+        .into_iter()
+        .map(|row| {
+            let item = Item {
+                id: row.id,
+                sku: row.sku,
+                qty: row.qty,
+                price: row.price,
+                price_agreed: row.price_agreed,
+                tax_rate: row.tax_rate,
+                shipped_qty: row.shipped_qty,
+                cancelled_qty: row.cancelled_qty,
+                returned_qty: row.returned_qty,
+            };
+            (row.order_id, item)
+        })
+        .collect())
 }
 
 /// Writes the prices that an order keeps once it is placed.
@@ -69,54 +95,58 @@ pub(crate) async fn update_prices(tx: &mut PgConnection, items: &[&Item]) -> sql
     if updated == items.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-/// Adds what leaves with a shipment to what has left before. The check on the column refuses more than was ordered.
-pub(crate) async fn add_shipped(tx: &mut PgConnection, lines: &[ShipmentLine]) -> sqlx::Result<()> {
-    let ids: Vec<Uuid> = lines.iter().map(|line| line.item_id.0).collect();
-    let quantities: Vec<i32> = lines.iter().map(|line| line.qty).collect();
+/// Adds what leaves with a shipment to what has left before. The check on the columns refuses more than was ordered.
+pub(crate) async fn add_shipped(tx: &mut PgConnection, lines: &[Portion]) -> sqlx::Result<()> {
+    let (ids, quantities) = columns(lines.iter());
     let updated = sqlx::query!(
         "update orders.order_items i set shipped_qty = shipped_qty + shipped.qty
          from unnest($1::uuid[], $2::int[]) as shipped (id, qty) where i.id = shipped.id",
         &ids,
         &quantities,
-    )
-    .execute(tx)
-    .await?
-    .rows_affected();
-    if updated == lines.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+    );
+    all(updated.execute(tx).await?.rows_affected(), &ids)
 }
 
-/// Whether anything of an order has left.
-pub(crate) async fn any_shipped(tx: &mut PgConnection, order_id: OrderId) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (select from orders.order_items where order_id = $1 and shipped_qty > 0) as "any!""#,
-        order_id as _,
-    )
-    .fetch_one(tx)
-    .await
+/// Notes what is given up. The check on the columns refuses what has left.
+pub(crate) async fn add_cancelled(tx: &mut PgConnection, lines: &[Portion]) -> sqlx::Result<()> {
+    let (ids, quantities) = columns(lines.iter());
+    let updated = sqlx::query!(
+        "update orders.order_items i set cancelled_qty = cancelled_qty + cancelled.qty
+         from unnest($1::uuid[], $2::int[]) as cancelled (id, qty) where i.id = cancelled.id",
+        &ids,
+        &quantities,
+    );
+    all(updated.execute(tx).await?.rows_affected(), &ids)
 }
 
-/// A line of a shipment with the shipment it belongs to.
-#[derive(Debug)]
-pub(crate) struct ShippedLine {
-    pub(crate) shipment_id: Uuid,
-    pub(crate) item_id: OrderItemId,
-    pub(crate) sku: String,
-    pub(crate) qty: i32,
+/// Adds what comes back to what came back before; a line may be there twice. The check on the column refuses more than has left.
+pub(crate) async fn add_returned(tx: &mut PgConnection, lines: &[ReturnLine]) -> sqlx::Result<()> {
+    let (mut ids, quantities) = columns(lines.iter().map(|line| &line.of));
+    let updated = sqlx::query!(
+        r#"update orders.order_items i set returned_qty = returned_qty + returned.qty
+           from (select id, sum(qty)::int as qty from unnest($1::uuid[], $2::int[]) as line (id, qty) group by id) returned
+           where i.id = returned.id"#,
+        &ids,
+        &quantities,
+    );
+    let updated = updated.execute(tx).await?.rows_affected();
+    // In the order's order: a line's parts are neighbours.
+    ids.dedup();
+    all(updated, &ids)
 }
 
-pub(crate) async fn shipped_lines(
-    db: &mut PgConnection,
-    order_id: OrderId,
-) -> sqlx::Result<Vec<ShippedLine>> {
-    sqlx::query_as!(
-        ShippedLine,
-        r#"select l.shipment_id, l.order_item_id as "item_id: _", l.sku, l.qty
-           from orders.shipment_items l
-           join orders.shipments s on s.id = l.shipment_id
-           join orders.order_items i on i.id = l.order_item_id
-           where s.order_id = $1 order by s.shipped_at, s.id, i.line_no"#,
-        order_id as _,
-    )
-    .fetch_all(db)
-    .await
+/// Takes the lines of a draft whose row is locked away, so that others can stand for them.
+pub(crate) async fn delete_of_draft(tx: &mut PgConnection, order_id: OrderId) -> sqlx::Result<()> {
+    sqlx::query!("delete from orders.order_items where order_id = $1", order_id as _)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+fn columns<'a>(lines: impl Iterator<Item = &'a Portion>) -> (Vec<Uuid>, Vec<i32>) {
+    lines.map(|line| (line.item_id.0, line.qty)).unzip()
+}
+
+fn all(updated: u64, ids: &[Uuid]) -> sqlx::Result<()> {
+    if updated == ids.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }

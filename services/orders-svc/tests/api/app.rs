@@ -10,7 +10,8 @@ use inventory_svc::Sweeper;
 use log::{Cause, Log, NewEvent};
 use orders_svc::Config;
 use proto::{
-    events::v1::InvoicePaid, inventory::v1::inventory_service_client::InventoryServiceClient,
+    events::v1::{InvoicePaid, InvoiceReopened},
+    inventory::v1::inventory_service_client::InventoryServiceClient,
     log::v1::event_log_client::EventLogClient,
     orders::v1::orders_service_client::OrdersServiceClient,
 };
@@ -146,6 +147,11 @@ impl App {
         OrdersServiceClient::new(config.client(&self.url).unwrap())
     }
 
+    /// Tells all parts to end, as SIGTERM does.
+    pub(crate) fn stop(&self) {
+        self.shutdown.cancel();
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -189,6 +195,27 @@ impl App {
             NewEvent::new("invoice.paid", invoice_id, 2, &data, &Cause::of_call())
         };
         let events: Vec<NewEvent> = orders.iter().map(event).collect();
+        self.billing.publish(&events).await;
+        self.settle().await;
+    }
+
+    /// billing-svc says that an order's invoice is owed again.
+    pub(crate) async fn hear_reopened(&self, order_id: &str) {
+        self.hear_in_one_batch(order_id, &[false]).await;
+    }
+
+    /// billing-svc says that an order's invoice is paid, or is owed again, one after the other.
+    pub(crate) async fn hear_in_one_batch(&self, order_id: &str, paid: &[bool]) {
+        let event = |paid: &bool| {
+            let (invoice_id, order_id) = (new_id(), order_id.to_owned());
+            if *paid {
+                let data = InvoicePaid { invoice_id: invoice_id.clone(), order_id };
+                return NewEvent::new("invoice.paid", invoice_id, 2, &data, &Cause::of_call());
+            }
+            let data = InvoiceReopened { invoice_id: invoice_id.clone(), order_id, residual: None };
+            NewEvent::new("invoice.reopened", invoice_id, 3, &data, &Cause::of_call())
+        };
+        let events: Vec<NewEvent> = paid.iter().map(event).collect();
         self.billing.publish(&events).await;
         self.settle().await;
     }

@@ -153,7 +153,7 @@ async fn an_order_may_be_as_large_as_promised() {
         ..Default::default()
     };
     let requests = skus.iter().map(product).collect();
-    let request = BatchCreateProductsRequest { requests };
+    let request = BatchCreateProductsRequest { requests, ..Default::default() };
     app.inventory.clone().batch_create_products(request).await.unwrap();
     let receipt = |sku: &String| ReceiveStockRequest {
         sku: sku.clone(),

@@ -8,13 +8,20 @@ use proto::{
         OrderedLine, ShippedLine,
     },
     log::v1::ListEventsRequest,
-    orders::v1::{CreateOrderLine, CreateOrderRequest},
+    orders::v1::{
+        CancelOrderRequest, CreateCustomerRequest, CreateOrderLine, CreateOrderRequest,
+        HoldOrderRequest, PlaceOrderRequest, ReleaseOrderRequest, ReturnOrderRequest,
+        ShipOrderRequest, UpdateOrderRequest,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     app::App,
-    requests::{line, metadata, order, shipping},
+    requests::{
+        cancelling, customer, holding, line, metadata, new_id, order, placing, relining, returning,
+        shipping,
+    },
 };
 
 /// All that was published, in order.
@@ -73,6 +80,7 @@ async fn each_event_says_what_its_proto_promises() {
         sku: placed.lines[n].sku.clone(),
         quantity: placed.lines[n].quantity,
         unit_price: placed.lines[n].unit_price.clone(),
+        tax_rate: placed.lines[n].tax_rate.clone(),
     };
     let told = read::<OrderPlaced>(of_order[1]);
     assert_eq!((&told.total, &told.tax), (&placed.total, &placed.tax));
@@ -176,4 +184,55 @@ async fn every_envelope_is_a_cloud_event_and_versions_have_no_hole() {
         assert_eq!(versions, expected, "{subject}");
     }
     app.check_books().await;
+}
+
+#[tokio::test]
+async fn each_event_names_the_request_that_it_goes_back_to_or_the_event_that_it_follows() {
+    let app = App::start().await;
+    app.stock("A", 99, "1.00").await;
+    let mut requests = Vec::new();
+    let mut request_id = || {
+        requests.push(new_id());
+        requests.last().unwrap().clone()
+    };
+    let request = CreateCustomerRequest { request_id: request_id(), ..customer("ann@example.com") };
+    let customer_id = app.create_customer(request).await.unwrap().customer_id;
+    let request =
+        CreateOrderRequest { request_id: request_id(), ..order(&customer_id, &[("A", 1)]) };
+    let draft = app.create(request).await.unwrap();
+    let id = draft.order_id.as_str();
+    let request = UpdateOrderRequest { request_id: request_id(), ..relining(id, &[("A", 3)]) };
+    let line = app.update_order(request).await.unwrap().lines.remove(0).line_id;
+    app.hold_as(HoldOrderRequest { request_id: request_id(), ..holding(id) }).await.unwrap();
+    let release = ReleaseOrderRequest { request_id: request_id(), order_id: id.to_owned() };
+    app.release_as(release).await.unwrap();
+    app.place_as(PlaceOrderRequest { request_id: request_id(), ..placing(id) }).await.unwrap();
+    app.settle().await;
+    let request = ShipOrderRequest { request_id: request_id(), ..shipping(id, &[(&line, 2)]) };
+    app.ship_as(request).await.unwrap();
+    let request =
+        ReturnOrderRequest { request_id: request_id(), ..returning(id, &[(&line, 1, true)]) };
+    app.take_back(request).await.unwrap();
+    let request = CancelOrderRequest { request_id: request_id(), ..cancelling(id) };
+    app.cancel_as(request).await.unwrap();
+    // Placed at once, it is two events of one request.
+    let request = CreateOrderRequest {
+        request_id: request_id(),
+        place: true,
+        ..order(&customer_id, &[("A", 1)])
+    };
+    app.create(request.clone()).await.unwrap();
+    requests.push(request.request_id);
+    let told = published(&app).await;
+    let of_requests: Vec<_> =
+        told.iter().map(|event| event["requestid"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(of_requests, requests);
+    assert!(told.iter().all(|event| event.get("causationid").is_none()));
+
+    app.hear_paid(&[id]).await;
+    let paid = "select payload->>'id' from billing.events_log where event_type = 'invoice.paid'";
+    let paid: String = sqlx::query_scalar(paid).fetch_one(&app.db).await.unwrap();
+    let completed = published(&app).await.pop().unwrap();
+    assert_eq!(completed["type"], "order.completed");
+    assert_eq!(completed["causationid"], paid);
 }

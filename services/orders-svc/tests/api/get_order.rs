@@ -1,4 +1,4 @@
-use proto::orders::v1::OrderStatus;
+use proto::orders::v1::{BatchGetOrdersRequest, Order, OrderStatus};
 use tonic::Code;
 
 use testkit::{eventually, refusal};
@@ -59,4 +59,36 @@ async fn an_order_is_read_as_of_one_moment() {
     let (seen, ()) = tokio::join!(app.order(&order.order_id), ship);
     assert_eq!(seen, order);
     assert_eq!(app.order(&order.order_id).await.shipments.len(), 1);
+}
+
+#[tokio::test]
+async fn many_orders_are_found_at_once_with_their_lines() {
+    let app = App::start().await;
+    app.stock("A", 90, "1.00").await;
+    let (draft, placed) = (app.draft(&[("A", 1), ("A", 2)]).await, app.placed(&[("A", 3)]).await);
+    let (shipped, _) = app.ship(&placed.order_id).await.unwrap();
+    let get = async |ids: &[&str]| {
+        let order_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        let request = BatchGetOrdersRequest { order_ids };
+        let answer = app.client.clone().batch_get_orders(request).await?;
+        Ok::<_, tonic::Status>(answer.into_inner().orders)
+    };
+    let nothing = new_id();
+    let ids = [&*shipped.order_id, &nothing, &draft.order_id, &shipped.order_id];
+    let expected = [Order { shipments: Vec::new(), ..shipped.clone() }, draft.clone()];
+    assert_eq!(get(&ids).await.unwrap(), expected);
+    assert_eq!(get(&[&nothing]).await.unwrap(), []);
+    refusal(get(&[]).await).names(&["order_ids"]);
+    refusal(get(&[nothing.as_str(); 101]).await).names(&["order_ids"]);
+    refusal(get(&[&nothing, "7"]).await).names(&["order_ids[1]"]);
+
+    // What is too large for a message is refused, not cut off.
+    let (sku, mut large) = ("x".repeat(64), Vec::new());
+    app.stock(&sku, 0, "1.00").await;
+    for _ in 0..40 {
+        large.push(app.draft(&[(sku.as_str(), 1_000_000); 500]).await.order_id);
+    }
+    let large: Vec<&str> = large.iter().map(String::as_str).collect();
+    refusal(get(&large).await).names(&["order_ids"]);
+    assert_eq!(get(&large[..8]).await.unwrap().len(), 8);
 }

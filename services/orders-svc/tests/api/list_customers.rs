@@ -1,7 +1,8 @@
-//! `ListCustomers` and `GetCustomer`.
+//! `ListCustomers`, `GetCustomer` and `BatchGetCustomers`.
 
 use proto::orders::v1::{
-    BatchCreateCustomersRequest, CreateCustomerRequest, GetCustomerRequest, ListCustomersRequest,
+    BatchCreateCustomersRequest, BatchGetCustomersRequest, CreateCustomerRequest,
+    GetCustomerRequest, ListCustomersRequest,
 };
 use tonic::{Code, Status};
 
@@ -109,4 +110,73 @@ async fn a_page_of_large_customers_fits_into_a_message() {
     let expected: Vec<String> = (0..300).map(|n| format!("{n}@x")).collect();
     all.sort_by_key(|email| email.trim_end_matches("@x").parse::<u32>().unwrap());
     assert_eq!(all, expected);
+}
+
+#[tokio::test]
+async fn names_are_found_by_how_they_begin_whatever_their_case() {
+    let app = App::start().await;
+    let names = ["ann b", "Ann", "Änne", "ANNA", "Bob", "annex", "an", "ann%", "ann_"];
+    for (n, name) in names.iter().enumerate() {
+        let request =
+            CreateCustomerRequest { name: (*name).to_owned(), ..customer(&format!("{n}@x")) };
+        create(&app, vec![request]).await;
+    }
+    let named = |prefix: &str, page_size, page_token: &str| ListCustomersRequest {
+        name_prefix: prefix.to_owned(),
+        ..pages_of(page_size, page_token)
+    };
+    let of = async |request| {
+        let answer = app.client.clone().list_customers(request).await.unwrap().into_inner();
+        let names = answer.customers.into_iter().map(|customer| customer.name);
+        (names.collect::<Vec<_>>(), answer.next_page_token)
+    };
+    let (mut found, mut token) = of(named("aNN", 2, "")).await;
+    // One more before and one behind where the pages are.
+    for name in ["ann", "annz"] {
+        let request =
+            CreateCustomerRequest { name: name.to_owned(), ..customer(&format!("{name}@y")) };
+        create(&app, vec![request]).await;
+    }
+    while !token.is_empty() {
+        let (page, next) = of(named("aNN", 2, &token)).await;
+        assert!(page.len() <= 2);
+        found.extend(page);
+        token = next;
+    }
+    assert_eq!(found, ["Ann", "ann b", "ann%", "ann_", "ANNA", "annex", "annz"]);
+    assert_eq!(of(named("ann%", 9, "")).await.0, ["ann%"]);
+    assert_eq!(of(named("ÄN", 9, "")).await.0, ["Änne"]);
+    assert_eq!(of(named("c", 9, "")).await.0, [""; 0]);
+
+    let (_, token) = of(named("ann", 1, "")).await;
+    refusal(list(&app, named("an", 1, &token)).await).names(&["page_token"]);
+    refusal(list(&app, named("ann", 1, &format!("{token}\0"))).await).names(&["page_token"]);
+    let both = ListCustomersRequest { email: "a@x".to_owned(), ..named("ann", 1, "") };
+    refusal(list(&app, both).await).names(&["name_prefix"]);
+    for bad in ["x".repeat(256), " ".to_owned(), "a\0".to_owned()] {
+        refusal(list(&app, named(&bad, 1, "")).await).names(&["name_prefix"]);
+    }
+}
+
+#[tokio::test]
+async fn many_customers_are_found_at_once() {
+    let app = App::start().await;
+    let mut made = Vec::new();
+    for name in ["a", "b", "c"] {
+        made.push(app.create_customer(customer(&format!("{name}@x"))).await.unwrap());
+    }
+    let get = async |ids: &[&str]| {
+        let customer_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        let request = BatchGetCustomersRequest { customer_ids };
+        let answer = app.client.clone().batch_get_customers(request).await?;
+        Ok::<_, Status>(answer.into_inner().customers)
+    };
+    made[1] = app.archive(&made[1].customer_id).await.unwrap();
+    let (nobody, [a, b, c]) = (new_id(), [0, 1, 2].map(|n| made[n].customer_id.as_str()));
+    let found = get(&[c, &nobody, a, c, b]).await.unwrap();
+    assert_eq!(found, [&made[2], &made[0], &made[1]].map(Clone::clone));
+    assert_eq!(get(&[&nobody]).await.unwrap(), []);
+    refusal(get(&[]).await).names(&["customer_ids"]);
+    refusal(get(&[a; 101]).await).names(&["customer_ids"]);
+    refusal(get(&[a, "7", ""]).await).names(&["customer_ids[1]", "customer_ids[2]"]);
 }

@@ -1,3 +1,4 @@
+use prost_types::Timestamp;
 use proto::orders::v1::{CreateOrderRequest, ListOrdersRequest, Order, OrderStatus};
 use tonic::Status;
 
@@ -137,6 +138,8 @@ async fn a_token_goes_on_with_its_own_filters_only() {
         ListOrdersRequest { customer_id: String::new(), ..with_token.clone() },
         ListOrdersRequest { customer_id: new_id(), ..with_token.clone() },
         ListOrdersRequest { status: OrderStatus::Draft.into(), ..with_token.clone() },
+        ListOrdersRequest { place_time_from: at(1), ..with_token.clone() },
+        ListOrdersRequest { create_time_before: at(1), ..with_token.clone() },
         ListOrdersRequest { page_token: format!("{}x", with_token.page_token), ..with_token },
     ];
     for other in others {
@@ -152,8 +155,21 @@ async fn every_bad_field_is_named() {
         page_token: "x".to_owned(),
         customer_id: "7".to_owned(),
         status: 99,
+        place_time_from: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
+        place_time_before: Some(Timestamp { seconds: 0, nanos: -1 }),
+        create_time_from: Some(Timestamp { seconds: i64::MIN, nanos: 0 }),
+        create_time_before: Some(Timestamp { seconds: 0, nanos: 2_000_000_000 }),
     };
-    let names = ["page_size", "page_token", "customer_id", "status"];
+    let names = [
+        "page_size",
+        "page_token",
+        "customer_id",
+        "status",
+        "place_time_from",
+        "place_time_before",
+        "create_time_from",
+        "create_time_before",
+    ];
     refusal(list(&app, request).await).names(&names);
     let request = ListOrdersRequest { page_size: -1, ..Default::default() };
     refusal(list(&app, request).await).names(&["page_size"]);
@@ -183,35 +199,85 @@ async fn a_page_of_large_orders_fits_into_a_message() {
     assert!(counts.len() > 1, "{counts:?}");
 }
 
-/// The statement of `store::orders::list_of_customer`, planned for whatever comes.
+fn at(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds, nanos: 0 })
+}
+
+/// Placed at these seconds.
+async fn placed_at(app: &App, customer: &str, seconds: &[i64]) -> Vec<String> {
+    let mut ids = Vec::new();
+    for second in seconds {
+        let request = CreateOrderRequest {
+            place: true,
+            place_time: at(*second),
+            ..order(customer, &[("A", 1)])
+        };
+        let all = ["orders.write", "orders.import"];
+        let placed = app.caller(&all).create_order(request).await.unwrap().into_inner();
+        ids.push(placed.order.unwrap().order_id);
+    }
+    ids
+}
+
 #[tokio::test]
-async fn a_customers_orders_are_found_by_the_index_on_customers() {
+async fn those_placed_within_a_time_come_latest_placed_first() {
     let app = App::start().await;
-    sqlx::raw_sql(
-        "insert into orders.customers (id, name, email) select gen_random_uuid(), 'x', n::text from generate_series(1, 2000) n;
-         insert into orders.orders (id, customer_id, status, total_amount)
-         select gen_random_uuid(), id, 'draft', 0 from orders.customers, generate_series(1, 10);
-         analyze orders.orders",
-    )
-    .execute(&app.db)
-    .await
-    .unwrap();
-    let mut db = app.db.acquire().await.unwrap();
-    sqlx::raw_sql(
-        "set plan_cache_mode = force_generic_plan;
-         prepare listed (uuid, text, uuid, bigint) as
-         select id from orders.orders
-         where customer_id = $1 and ($2::text is null or status = $2) and ($3::uuid is null or id < $3)
-         order by id desc limit $4",
-    )
-    .execute(&mut *db)
-    .await
-    .unwrap();
-    let plan: Vec<String> = sqlx::query_scalar(
-        "explain (costs off) execute listed (gen_random_uuid(), null, null, 51)",
-    )
-    .fetch_all(&mut *db)
-    .await
-    .unwrap();
-    assert!(plan.iter().any(|line| line.contains("idx_orders_customer")), "{plan:#?}");
+    app.stock("A", 1000, "1.00").await;
+    let (ann, bob) = (app.customer().await, app.customer().await);
+    let ids = placed_at(&app, &ann, &[30, 10, 20, 20, 40]).await;
+    let of_bob = placed_at(&app, &bob, &[25]).await;
+    drafts(&app, &ann, 1).await;
+    let within = |from: Option<Timestamp>, before: Option<Timestamp>| ListOrdersRequest {
+        place_time_from: from,
+        place_time_before: before,
+        ..Default::default()
+    };
+    let add = async || {
+        placed_at(&app, &ann, &[1000]).await;
+    };
+    let twins = if ids[2] > ids[3] { [&ids[2], &ids[3]] } else { [&ids[3], &ids[2]] };
+    let expected = [&ids[0], &of_bob[0], twins[0], twins[1], &ids[1]];
+    assert_eq!(walk(&app, within(at(10), at(40)), add).await.iter().collect::<Vec<_>>(), expected);
+    let before = walk(&app, within(None, at(30)), add).await;
+    assert_eq!(before.iter().collect::<Vec<_>>(), expected[1..], "its end is not in it");
+    let (from, _) = list(&app, within(at(40), None)).await.unwrap();
+    assert!(from.iter().all(|order| order.place_time.unwrap().seconds >= 40) && from.len() > 1);
+    assert_eq!(walk(&app, within(at(41), at(41)), add).await, [""; 0]);
+
+    // With a customer or a status as well. Of a customer the newest come first.
+    let of_ann = ListOrdersRequest { customer_id: ann.clone(), ..within(at(10), at(40)) };
+    let newest_first = [&ids[3], &ids[2], &ids[1], &ids[0]];
+    assert_eq!(walk(&app, of_ann.clone(), add).await.iter().collect::<Vec<_>>(), newest_first);
+    app.settle().await;
+    app.ship(&ids[0]).await.unwrap();
+    let shipped = ListOrdersRequest { status: OrderStatus::Shipped.into(), ..within(at(10), None) };
+    assert_eq!(walk(&app, shipped, add).await, [ids[0].as_str()]);
+    let shipped = ListOrdersRequest { status: OrderStatus::Shipped.into(), ..of_ann };
+    assert_eq!(walk(&app, shipped, add).await, [ids[0].as_str()]);
+}
+
+#[tokio::test]
+async fn those_that_a_customer_made_within_a_time_are_found() {
+    let app = App::start().await;
+    app.stock("A", 1000, "1.00").await;
+    let ann = app.customer().await;
+    let ids = drafts(&app, &ann, 3).await;
+    drafts(&app, &app.customer().await, 1).await;
+    let made = async |n: usize| app.order(&ids[n]).await.create_time;
+    let request = |from, before| ListOrdersRequest {
+        customer_id: ann.clone(),
+        create_time_from: from,
+        create_time_before: before,
+        ..Default::default()
+    };
+    let add = async || {};
+    assert_eq!(walk(&app, request(made(1).await, None), add).await, [&*ids[2], &ids[1]]);
+    assert_eq!(walk(&app, request(None, made(2).await), add).await, [&*ids[1], &ids[0]]);
+    assert_eq!(walk(&app, request(made(1).await, made(2).await), add).await, [&*ids[1]]);
+
+    // No index has them without their customer.
+    let all = ListOrdersRequest { customer_id: String::new(), ..request(at(1), at(2)) };
+    refusal(list(&app, all.clone()).await).names(&["create_time_from"]);
+    let all = ListOrdersRequest { create_time_from: None, ..all };
+    refusal(list(&app, all).await).names(&["create_time_before"]);
 }

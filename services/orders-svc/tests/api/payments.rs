@@ -45,6 +45,62 @@ async fn an_order_completes_when_it_is_paid_and_then_shipped() {
     app.check_books().await;
 }
 
+#[tokio::test]
+async fn an_order_whose_payment_is_taken_back_is_shipped_again_and_completes_again() {
+    let app = App::start().await;
+    app.stock("A", 9, "1.00").await;
+    let order = app.placed(&[("A", 2)]).await;
+    app.ship(&order.order_id).await.unwrap();
+    app.hear_paid(&[&order.order_id]).await;
+    app.hear_reopened(&order.order_id).await;
+    let reopened = app.order(&order.order_id).await;
+    assert_eq!((reopened.status(), reopened.paid), (OrderStatus::Shipped, false));
+    // Told twice, it is the same.
+    app.hear_reopened(&order.order_id).await;
+    assert_eq!(app.order(&order.order_id).await, reopened);
+    app.hear_paid(&[&order.order_id]).await;
+    assert_eq!(app.order(&order.order_id).await.status(), OrderStatus::Completed);
+    let told = app.log.events_of(&order.order_id).await;
+    let kinds: Vec<_> = told.iter().map(|(kind, _, _)| kind.as_str()).collect();
+    assert_eq!(kinds[3..], ["order.completed", "order.reopened", "order.completed"]);
+    assert_eq!(told[4].2, serde_json::json!({ "orderId": order.order_id }));
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_is_taken_back_before_all_is_shipped_lets_nothing_complete() {
+    let app = App::start().await;
+    app.stock("A", 9, "1.00").await;
+    let (order, cancelled) = (app.placed(&[("A", 2)]).await, app.placed(&[("A", 2)]).await);
+    app.cancel(&cancelled.order_id).await.unwrap();
+    for id in [&order.order_id, &cancelled.order_id] {
+        app.hear_paid(&[id]).await;
+        app.hear_reopened(id).await;
+        assert!(!app.order(id).await.paid);
+    }
+    assert_eq!(app.order(&cancelled.order_id).await.status(), OrderStatus::Cancelled);
+    let (shipped, _) = app.ship(&order.order_id).await.unwrap();
+    assert_eq!((shipped.status(), shipped.paid), (OrderStatus::Shipped, false));
+    assert_eq!(app.told_of(&order.order_id).await[2..], ["order.shipped 3"]);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn payments_that_come_and_go_in_one_batch_count_in_their_order() {
+    let app = App::start().await;
+    app.stock("A", 9, "1.00").await;
+    let order = app.placed(&[("A", 2)]).await;
+    app.ship(&order.order_id).await.unwrap();
+    app.hear_in_one_batch(&order.order_id, &[true, false, false, true, true, false]).await;
+    let now = app.order(&order.order_id).await;
+    assert_eq!((now.status(), now.paid), (OrderStatus::Shipped, false));
+    let told = app.told_of(&order.order_id).await;
+    let expected =
+        ["order.completed 4", "order.reopened 5", "order.completed 6", "order.reopened 7"];
+    assert_eq!(told[3..], expected);
+    app.check_books().await;
+}
+
 /// As new events: at the position redelivered ones are skipped before they are looked at.
 #[tokio::test]
 async fn each_payment_twice_has_one_effect() {

@@ -143,10 +143,24 @@ only_what_orders_ask! {
     batch_create_products(BatchCreateProductsRequest) -> BatchCreateProductsResponse;
     get_product(GetProductRequest) -> GetProductResponse;
     list_products(ListProductsRequest) -> ListProductsResponse;
+    update_product(UpdateProductRequest) -> UpdateProductResponse;
+    archive_product(ArchiveProductRequest) -> ArchiveProductResponse;
+    restore_product(RestoreProductRequest) -> RestoreProductResponse;
     get_item(GetItemRequest) -> GetItemResponse;
+    batch_get_items(BatchGetItemsRequest) -> BatchGetItemsResponse;
+    update_item(UpdateItemRequest) -> UpdateItemResponse;
     list_items(ListItemsRequest) -> ListItemsResponse;
     receive_stock(ReceiveStockRequest) -> ReceiveStockResponse;
     batch_receive_stock(BatchReceiveStockRequest) -> BatchReceiveStockResponse;
+    adjust_stock(AdjustStockRequest) -> AdjustStockResponse;
+    count_stock(CountStockRequest) -> CountStockResponse;
+    return_stock(ReturnStockRequest) -> ReturnStockResponse;
+    list_movements(ListMovementsRequest) -> ListMovementsResponse;
+    verify_stock(VerifyStockRequest) -> VerifyStockResponse;
+    confirm_reservation(ConfirmReservationRequest) -> ConfirmReservationResponse;
+    extend_reservation(ExtendReservationRequest) -> ExtendReservationResponse;
+    commit_reservation(CommitReservationRequest) -> CommitReservationResponse;
+    list_reservations(ListReservationsRequest) -> ListReservationsResponse;
     release_reservation(ReleaseReservationRequest) -> ReleaseReservationResponse;
     get_reservation(GetReservationRequest) -> GetReservationResponse;
 }

@@ -1,11 +1,11 @@
 //! The words that the tests use.
 
-use prost_types::{Struct, Value, value::Kind};
+use prost_types::{FieldMask, Struct, Value, value::Kind};
 use proto::{
     common::v1::Money,
     inventory::v1::{
-        CreateProductRequest, GetItemRequest, GetReservationRequest, ReceiveStockRequest,
-        Reservation,
+        CreateProductRequest, GetItemRequest, GetReservationRequest, Product, ReceiveStockRequest,
+        Reservation, UpdateProductRequest,
     },
     orders::v1 as pb,
 };
@@ -37,12 +37,13 @@ impl App {
     }
 
     pub(crate) async fn set_price(&self, sku: &str, price: &str) {
-        sqlx::query("update inventory.products set price = $2::numeric where sku = $1")
-            .bind(sku)
-            .bind(price)
-            .execute(&self.db)
-            .await
-            .unwrap();
+        let product = Product { sku: sku.to_owned(), price: money(price), ..Default::default() };
+        let request = UpdateProductRequest {
+            product: Some(product),
+            update_mask: mask(&["price"]),
+            ..Default::default()
+        };
+        self.inventory.clone().update_product(request).await.unwrap();
     }
 
     /// On hand and reserved.
@@ -149,6 +150,67 @@ impl App {
     pub(crate) async fn cancel(&self, order_id: &str) -> Result<pb::Order, Status> {
         self.cancel_as(cancelling(order_id)).await
     }
+
+    pub(crate) async fn update_order(
+        &self,
+        request: pb::UpdateOrderRequest,
+    ) -> Result<pb::Order, Status> {
+        Ok(self.client.clone().update_order(request).await?.into_inner().order.unwrap())
+    }
+
+    pub(crate) async fn delete_as(&self, request: pb::DeleteOrderRequest) -> Result<(), Status> {
+        self.client.clone().delete_order(request).await.map(drop)
+    }
+
+    pub(crate) async fn hold_as(&self, request: pb::HoldOrderRequest) -> Result<pb::Order, Status> {
+        Ok(self.client.clone().hold_order(request).await?.into_inner().order.unwrap())
+    }
+
+    pub(crate) async fn hold(&self, order_id: &str) -> Result<pb::Order, Status> {
+        self.hold_as(holding(order_id)).await
+    }
+
+    pub(crate) async fn release_as(
+        &self,
+        request: pb::ReleaseOrderRequest,
+    ) -> Result<pb::Order, Status> {
+        Ok(self.client.clone().release_order(request).await?.into_inner().order.unwrap())
+    }
+
+    pub(crate) async fn release(&self, order_id: &str) -> Result<pb::Order, Status> {
+        let order_id = order_id.to_owned();
+        self.release_as(pb::ReleaseOrderRequest { order_id, ..Default::default() }).await
+    }
+
+    pub(crate) async fn take_back(
+        &self,
+        request: pb::ReturnOrderRequest,
+    ) -> Result<(pb::Order, pb::Return), Status> {
+        let answer = self.client.clone().return_order(request).await?.into_inner();
+        Ok((answer.order.unwrap(), answer.returned.unwrap()))
+    }
+
+    pub(crate) async fn archive(&self, customer_id: &str) -> Result<pb::Customer, Status> {
+        let customer_id = customer_id.to_owned();
+        let request = pb::ArchiveCustomerRequest { customer_id, ..Default::default() };
+        Ok(self.client.clone().archive_customer(request).await?.into_inner().customer.unwrap())
+    }
+
+    pub(crate) async fn restore(&self, customer_id: &str) -> Result<pb::Customer, Status> {
+        let customer_id = customer_id.to_owned();
+        let request = pb::RestoreCustomerRequest { customer_id, ..Default::default() };
+        Ok(self.client.clone().restore_customer(request).await?.into_inner().customer.unwrap())
+    }
+
+    /// Types and data of what is published of a subject behind the first so many.
+    pub(crate) async fn told_behind(
+        &self,
+        subject: &str,
+        count: usize,
+    ) -> Vec<(String, serde_json::Value)> {
+        let told = self.log.events_of(subject).await.into_iter().skip(count);
+        told.map(|(what, _, data)| (what, data)).collect()
+    }
 }
 
 pub(crate) fn new_id() -> String {
@@ -195,6 +257,56 @@ pub(crate) fn shipping(order_id: &str, lines: &[(&str, i32)]) -> pb::ShipOrderRe
 
 pub(crate) fn cancelling(order_id: &str) -> pb::CancelOrderRequest {
     pb::CancelOrderRequest { order_id: order_id.to_owned(), ..Default::default() }
+}
+
+pub(crate) fn holding(order_id: &str) -> pb::HoldOrderRequest {
+    pb::HoldOrderRequest { order_id: order_id.to_owned(), ..Default::default() }
+}
+
+/// Some of each of these lines; true to sell them again.
+pub(crate) fn returning(order_id: &str, lines: &[(&str, i32, bool)]) -> pb::ReturnOrderRequest {
+    let disposition = |restock: bool| match restock {
+        true => pb::ReturnDisposition::Restock,
+        false => pb::ReturnDisposition::Scrap,
+    };
+    let line = |(line_id, quantity, restock): &(&str, i32, bool)| pb::ReturnOrderLine {
+        line_id: (*line_id).to_owned(),
+        quantity: *quantity,
+        disposition: disposition(*restock).into(),
+    };
+    pb::ReturnOrderRequest {
+        order_id: order_id.to_owned(),
+        lines: lines.iter().map(line).collect(),
+        ..Default::default()
+    }
+}
+
+/// Which fields an update changes.
+pub(crate) fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+/// Other lines for a draft.
+pub(crate) fn relining(order_id: &str, lines: &[(&str, i32)]) -> pb::UpdateOrderRequest {
+    pb::UpdateOrderRequest {
+        order: Some(pb::Order { order_id: order_id.to_owned(), ..Default::default() }),
+        update_mask: mask(&["lines"]),
+        lines: lines.iter().map(|(sku, quantity)| line(sku, *quantity)).collect(),
+        ..Default::default()
+    }
+}
+
+/// What came back: gross and tax.
+pub(crate) fn refunds(order: &pb::Order) -> (&str, &str) {
+    (amount(order.refunded_total.as_ref()), amount(order.refunded_tax.as_ref()))
+}
+
+/// Ordered, shipped, cancelled and returned, of each line.
+pub(crate) fn quantities(order: &pb::Order) -> Vec<[i32; 4]> {
+    let of = |line: &pb::OrderLine| {
+        [line.quantity, line.shipped_quantity, line.cancelled_quantity, line.returned_quantity]
+    };
+    order.lines.iter().map(of).collect()
 }
 
 pub(crate) fn money(amount: &str) -> Option<Money> {
