@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use anyhow::Context;
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use http::HeaderMap;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use prost_reflect::DescriptorPool;
@@ -103,7 +103,9 @@ pub fn token(headers: &HeaderMap) -> Option<String> {
     if let Some(token) = value.strip_prefix("Bearer ") {
         return Some(token.to_owned());
     }
-    let pair = BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
+    // Some programs leave the padding out.
+    let pair = value.strip_prefix("Basic ")?.trim_end_matches('=');
+    let pair = BASE64_STANDARD_NO_PAD.decode(pair).ok()?;
     let pair = String::from_utf8(pair).ok()?;
     pair.split_once(':').map(|(_, password)| password.to_owned())
 }
@@ -174,5 +176,21 @@ mod tests {
         assert!(silent.is_empty(), "{silent:?}");
         let place = &rules["/bramble.orders.v1.OrdersService/PlaceOrder"];
         assert_eq!(*place, Rule::Needs("orders.write".to_owned()));
+    }
+
+    #[test]
+    fn a_token_comes_as_bearer_or_as_a_password() {
+        let token_of = |value: &str| {
+            token(&HeaderMap::from_iter([(http::header::AUTHORIZATION, value.parse().unwrap())]))
+        };
+        // ann:a.b:c, with its padding and without.
+        for good in ["Bearer a.b:c", "Basic YW5uOmEuYjpj", "Basic OmEuYjpj", "Basic eDphLmI6Yw=="] {
+            assert_eq!(token_of(good).as_deref(), Some("a.b:c"), "{good}");
+        }
+        assert_eq!(token_of("Basic eDphLmI6Yw").as_deref(), Some("a.b:c"));
+        for bad in ["", "a.b:c", "Basic", "Basic %", "Basic YW5u", "Basic //86", "Digest a.b:c"] {
+            assert_eq!(token_of(bad), None, "{bad}");
+        }
+        assert_eq!(token(&HeaderMap::new()), None);
     }
 }

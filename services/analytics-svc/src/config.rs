@@ -39,4 +39,50 @@ pub struct Config {
         value_parser = clap::value_parser!(u8).range(1..=64)
     )]
     pub queries_max: u8,
+    /// MiB that one query in SQL may take, whatever it does.
+    #[arg(
+        long,
+        env = "BRAMBLE_SQL_MEMORY_MIB",
+        default_value_t = 128,
+        value_parser = clap::value_parser!(u32).range(64..=65_536)
+    )]
+    pub sql_memory_mib: u32,
+    /// Threads of one query in SQL.
+    #[arg(
+        long,
+        env = "BRAMBLE_SQL_THREADS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub sql_threads: u8,
+    /// Seconds after which a query in SQL is ended, the reading of its answer included.
+    #[arg(
+        long,
+        env = "BRAMBLE_SQL_SECONDS_MAX",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=3600)
+    )]
+    pub sql_seconds_max: u32,
+    /// Rows of an answer in SQL; one with more fails behind them.
+    #[arg(long, env = "BRAMBLE_SQL_ROWS_MAX", default_value_t = 1_000_000)]
+    pub sql_rows_max: u64,
+    /// MiB of an answer in SQL.
+    #[arg(
+        long,
+        env = "BRAMBLE_SQL_ANSWER_MIB_MAX",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=4096)
+    )]
+    pub sql_answer_mib_max: u32,
+    /// How many queries in SQL run at once; more wait for one of them to end.
+    #[arg(
+        long,
+        env = "BRAMBLE_SQL_QUERIES_MAX",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub sql_queries_max: u8,
+    /// The program that runs one query in SQL, if it is not this one.
+    #[arg(long, env = "BRAMBLE_SQL_WORKER", hide = true)]
+    pub sql_worker: Option<PathBuf>,
 }

@@ -1,7 +1,10 @@
 //! What the materializations say, what a business day is, and when a version includes enough. Pure: values in, values out.
 
+mod tables;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use tables::{AR_AGEING, SALES_BY_HOUR, STOCK_SNAPSHOT, TABLES, Table, WATERMARK};
 
 use std::collections::BTreeMap;
 

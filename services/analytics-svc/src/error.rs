@@ -25,6 +25,18 @@ pub(crate) enum AnalyticsError {
     TooManyQueries,
     #[error("the query took too long")]
     OutOfTime,
+    #[error("{0}")]
+    SqlRefused(String),
+    #[error("{0}")]
+    SqlFailed(String),
+    #[error("the query needs more memory than one may have")]
+    SqlOutOfMemory,
+    #[error("the query took longer than one may")]
+    SqlOutOfTime,
+    #[error("the answer has more {0} than one may have")]
+    SqlAnswerTooLarge(&'static str),
+    #[error("a query's process failed: {0}")]
+    SqlWorker(String),
     #[error("DuckDB failed")]
     DuckDb(#[from] duckdb::Error),
     #[error("an amount is not money")]
@@ -43,10 +55,16 @@ impl Refusal for AnalyticsError {
             Self::NotMaterializedYet | Self::ManifestUnusable(_) | Self::FileUnusable { .. } => {
                 Code::Unavailable
             }
-            Self::NotFreshEnough(_) | Self::OutOfTime => Code::DeadlineExceeded,
+            Self::NotFreshEnough(_) | Self::OutOfTime | Self::SqlOutOfTime => {
+                Code::DeadlineExceeded
+            }
             Self::AgeingNotFound(_) => Code::NotFound,
-            Self::TooManyQueries => Code::ResourceExhausted,
-            Self::DuckDb(_)
+            Self::TooManyQueries | Self::SqlOutOfMemory | Self::SqlAnswerTooLarge(_) => {
+                Code::ResourceExhausted
+            }
+            Self::SqlRefused(_) | Self::SqlFailed(_) => Code::InvalidArgument,
+            Self::SqlWorker(_)
+            | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
             | Self::ThereTwice(_)
@@ -63,7 +81,13 @@ impl Refusal for AnalyticsError {
             Self::FileUnusable { .. } => "FILE_UNUSABLE",
             Self::TooManyQueries => "TOO_MANY_QUERIES",
             Self::OutOfTime => "DEADLINE_EXCEEDED",
-            Self::DuckDb(_)
+            Self::SqlRefused(_) => "SQL_REFUSED",
+            Self::SqlFailed(_) => "SQL_FAILED",
+            Self::SqlOutOfMemory => "SQL_OUT_OF_MEMORY",
+            Self::SqlOutOfTime => "SQL_OUT_OF_TIME",
+            Self::SqlAnswerTooLarge(_) => "SQL_ANSWER_TOO_LARGE",
+            Self::SqlWorker(_)
+            | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
             | Self::ThereTwice(_)
@@ -86,6 +110,12 @@ impl Refusal for AnalyticsError {
             | Self::ManifestUnusable(_)
             | Self::TooManyQueries
             | Self::OutOfTime
+            | Self::SqlRefused(_)
+            | Self::SqlFailed(_)
+            | Self::SqlOutOfMemory
+            | Self::SqlOutOfTime
+            | Self::SqlAnswerTooLarge(_)
+            | Self::SqlWorker(_)
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)

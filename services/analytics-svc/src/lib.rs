@@ -2,7 +2,7 @@
 //!
 //! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`queries`] wait until the
 //! materializations include what the caller asked for and choose one version of them, [`store`] asks DuckDB; [`domain`] knows what a
-//! business day is and when a version includes enough.
+//! business day is and when a version includes enough. People's own SQL comes in by [`flight`] and runs in [`sandbox`], away from all else.
 //!
 //! **Invariant:** an answer comes from one version of the materializations, whole; its watermark is that version's.
 //!
@@ -12,20 +12,24 @@
 
 mod config;
 mod grpc;
+mod flight;
 mod queries;
 mod domain;
 mod store;
+mod sandbox;
 mod error;
 
 pub use config::Config;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
+use arrow_flight::flight_service_server::FlightServiceServer;
 use error::AnalyticsError;
 use proto::analytics::v1::analytics_service_server::AnalyticsServiceServer;
 use queries::Materializations;
 use rpc::Shutdown;
+use sandbox::Sandbox;
 use store::{Database, Folder};
 use tokio::net::TcpListener;
 
@@ -39,6 +43,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     serve(&config, listener, shutdown).await
 }
 
+/// Runs one query of a stranger's, if this process was started for that.
+#[must_use]
+pub fn work_if_asked() -> Option<ExitCode> {
+    let asked = std::env::args_os().nth(1).is_some_and(|first| first == sandbox::ARGUMENT);
+    asked.then(sandbox::work)
+}
+
 /// Serves on a listener that the caller has bound, so that a test can ask for port 0.
 pub async fn serve(
     config: &Config,
@@ -47,14 +58,16 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let folder = Folder::new(&config.olap_dir).context("BRAMBLE_OLAP_DIR")?;
     let database = Database::open(folder.path(), config).context("cannot open DuckDB")?;
-    let materializations =
-        Materializations { folder: Arc::new(folder), database: Arc::new(database) };
+    let folder = Arc::new(folder);
+    let sql = flight::Sql { sandbox: Sandbox::new(Arc::clone(&folder), config)? };
+    let materializations = Materializations { folder, database: Arc::new(database) };
     let (manifest, duckdb) = (materializations.clone(), materializations.clone());
     let analytics = grpc::Analytics { materializations, time_zone: config.time_zone };
     rpc::Server::new(shutdown)
         .needs("manifest", move || manifest.clone().are_there())
         .needs("duckdb", move || duckdb.clone().can_be_asked())
         .service(AnalyticsServiceServer::new(analytics))
+        .foreign_service(FlightServiceServer::new(sql), "analytics.sql")
         .serve(&config.server, listener)
         .await
 }

@@ -21,12 +21,8 @@ use money::Money;
 
 use crate::{
     AnalyticsError,
-    domain::{Ageing, HourOfSales, StockLevel},
+    domain::{AR_AGEING, Ageing, HourOfSales, SALES_BY_HOUR, STOCK_SNAPSHOT, StockLevel},
 };
-
-const SALES_BY_HOUR: &str = "sales_by_hour";
-const STOCK_SNAPSHOT: &str = "stock_snapshot";
-const AR_AGEING: &str = "ar_ageing";
 
 /// Ascending, hours that begin in `[from, until)`.
 pub(crate) fn sales_by_hour(

@@ -12,3 +12,5 @@ mod versions;
 mod damage;
 mod readiness;
 mod process;
+mod sql;
+mod sql_processes;

@@ -22,7 +22,7 @@ use crate::{
 /// The fleet of seven has 250 MiB.
 const RESIDENT_MAX_KIB: u64 = 80 << 10;
 
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -31,14 +31,15 @@ impl Drop for Process {
     }
 }
 
-/// Starts it, and gives its address.
-fn start(folder: &str) -> (Process, String) {
+/// Starts it with more in its environment, and gives its address.
+pub(crate) fn start(folder: &str, settings: &[(&str, &str)]) -> (Process, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_analytics-svc"))
         .env_clear()
         .env("BRAMBLE_GRPC_ADDR", "127.0.0.1:0")
         .env("BRAMBLE_OLAP_DIR", folder)
         // Nothing may depend on where the machine is.
         .env("TZ", "Asia/Kolkata")
+        .envs(settings.iter().copied())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -57,7 +58,11 @@ fn start(folder: &str) -> (Process, String) {
 }
 
 impl Process {
-    fn resident_kib(&self) -> u64 {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -91,7 +96,7 @@ async fn it_needs_no_environment_stays_small_and_ends_when_told() {
     files.push(olap.file("ar_ageing", &ageing(&[day])));
     olap.publish(1, files);
 
-    let (mut process, url) = start(folder.path().to_str().unwrap());
+    let (mut process, url) = start(folder.path().to_str().unwrap(), &[]);
     let channel = rpc::ClientConfig::default().client(&url).unwrap();
     let mut client = AnalyticsServiceClient::new(channel);
     let largest = QuerySalesByHourRequest { page_size: 10_000, ..Default::default() };

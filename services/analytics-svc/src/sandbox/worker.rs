@@ -1,0 +1,236 @@
+//! The process of one query. Whatever the query does to it, it ends with it.
+//!
+//! Before the query is looked at, the process has given up writing files and dumping core; before it runs, DuckDB has given up every file
+//! but those of the tables it names, every extension and every setting, and the process more memory than a query may have. DuckDB's
+//! own limit is no fence: strings and lists of any size are made beside it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, BufRead, BufReader, Stdin, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use arrow::{array::RecordBatch, datatypes::DataType};
+use arrow_flight::{FlightData, SchemaAsIpc, utils::batches_to_flight_data};
+use arrow_ipc::writer::IpcWriteOptions;
+use duckdb::{Config, Connection, Statement};
+use prost::Message;
+use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{
+    frame::{FRAME_MAX_BYTES, Failure, Files, Frame, Limits, Task},
+    statement,
+};
+
+/// Pieces of an answer are about as large as this.
+const PIECE_BYTES: usize = 1 << 20;
+/// A deeply nested statement is walked in a stack of this size; what needs more ends this process and nothing else.
+const STACK_BYTES: usize = 32 << 20;
+const LINE_MAX_BYTES: u64 = 4 << 20;
+
+/// Answers one query. All that can go wrong is said in a frame, or by how the process ends.
+pub(crate) fn work() -> ExitCode {
+    let working = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(|| {
+        let mut out = io::stdout().lock();
+        let last = match answer(&mut out) {
+            Ok(()) => Frame::Done,
+            Err(failure) => Frame::Failed(failure),
+        };
+        last.write(&mut out)
+    });
+    match working.map(std::thread::JoinHandle::join) {
+        Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn answer(out: &mut impl Write) -> Result<(), Failure> {
+    let mut told = BufReader::new(io::stdin());
+    let task: Task = line(&mut told)?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Cpu, u64::from(task.limits.seconds + 1) * u64::from(task.limits.threads))?;
+    let db = open(&task).map_err(|error| internal(&error))?;
+
+    let parsed: String = db
+        .query_row("select json_serialize_sql(?::varchar)::varchar", [&task.sql], |row| row.get(0))
+        .map_err(from_duckdb)?;
+    let mut parsed = serde_json::Deserializer::from_str(&parsed);
+    parsed.disable_recursion_limit();
+    let parsed: Value = serde::Deserialize::deserialize(&mut parsed).map_err(|e| internal(&e))?;
+    let is_table = |name: &str| task.tables.contains_key(name);
+    let needs = statement::tables(&parsed, is_table).map_err(Failure::Refused)?;
+    Frame::Needs(needs.into_iter().collect()).write(out).map_err(|error| internal(&error))?;
+    let files: Files = line(&mut told)?;
+    end_with_parent(told);
+
+    show(&db, &task, &files).map_err(|error| internal(&error))?;
+    let used = data_bytes().map_err(|error| internal(&error))?;
+    limit(Resource::Data, used + (u64::from(task.limits.memory_mib) << 20))?;
+    let sql = if task.columns_only { columns_of(&db, &parsed)? } else { task.sql };
+    let mut statement = db.prepare(&sql).map_err(from_duckdb)?;
+    send(&mut statement, task.limits, out)
+}
+
+fn line<T: DeserializeOwned>(told: &mut BufReader<Stdin>) -> Result<T, Failure> {
+    let mut line = String::new();
+    io::Read::take(&mut *told, LINE_MAX_BYTES).read_line(&mut line).map_err(|e| internal(&e))?;
+    serde_json::from_str(&line).map_err(|error| internal(&error))
+}
+
+fn limit(what: Resource, most: u64) -> Result<(), Failure> {
+    setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) })
+        .map_err(|error| internal(&error))
+}
+
+/// A query whose asker went away is of no use to anybody.
+fn end_with_parent(mut told: BufReader<Stdin>) {
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut told, &mut io::sink());
+        let _ = kill_process(getpid(), Signal::KILL);
+    });
+}
+
+fn open(task: &Task) -> duckdb::Result<Connection> {
+    let mut settings = Config::default();
+    let Limits { memory_mib, threads, .. } = task.limits;
+    for (name, value) in [
+        ("memory_limit", format!("{}MiB", memory_mib / 4 * 3).as_str()),
+        ("threads", &threads.to_string()),
+        ("temp_directory", ""),
+        ("enable_external_file_cache", "false"),
+        ("autoinstall_known_extensions", "false"),
+        ("autoload_known_extensions", "false"),
+        ("allow_community_extensions", "false"),
+        ("allow_persistent_secrets", "false"),
+    ] {
+        settings = settings.with(name, value)?;
+    }
+    Connection::open_in_memory_with_flags(settings)
+}
+
+/// Makes the tables visible, and nothing else.
+fn show(db: &Connection, task: &Task, files: &Files) -> duckdb::Result<()> {
+    // A setting and a view take no bound values.
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let list =
+        |paths: &[String]| paths.iter().map(|path| quoted(path)).collect::<Vec<_>>().join(", ");
+    let all: Vec<String> = files.of_tables.values().flatten().cloned().collect();
+    db.execute_batch(&format!(
+        "set TimeZone = {}; set allowed_paths = [{}]; set enable_external_access = false;",
+        quoted(&task.time_zone),
+        list(&all)
+    ))?;
+    let empty = task.tables.iter().map(|(table, empty)| (table.as_str(), empty.clone()));
+    let mut views: BTreeMap<&str, String> = empty.collect();
+    views.insert(crate::domain::WATERMARK, files.watermark.clone());
+    for (table, paths) in files.of_tables.iter().filter(|(_, paths)| !paths.is_empty()) {
+        let read = format!(
+            "select * from read_parquet([{}], hive_partitioning = false, union_by_name = true)",
+            list(paths)
+        );
+        views.insert(table, read);
+    }
+    for (table, definition) in views {
+        db.execute_batch(&format!("create view {table} as {definition};"))?;
+    }
+    db.execute_batch("set lock_configuration = true;")
+}
+
+/// The statement, as DuckDB writes it, with no row.
+fn columns_of(db: &Connection, parsed: &Value) -> Result<String, Failure> {
+    let written = "select json_deserialize_sql(?::varchar::json)";
+    let sql: String =
+        db.query_row(written, [parsed.to_string()], |row| row.get(0)).map_err(from_duckdb)?;
+    Ok(format!("select * from ({}) limit 0", sql.trim_end_matches(';')))
+}
+
+fn send(
+    statement: &mut Statement<'_>,
+    limits: Limits,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let schema = statement.stream_arrow([]).map_err(from_duckdb)?.get_schema();
+    for field in schema.fields() {
+        if matches!(field.data_type(), DataType::Dictionary(..)) {
+            return Err(Failure::Refused(format!(
+                "{} is an ENUM: cast it to VARCHAR",
+                field.name()
+            )));
+        }
+    }
+    let mut left = Left { rows: limits.rows, bytes: u64::from(limits.answer_mib) << 20 };
+    left.send(&SchemaAsIpc::new(&schema, &IpcWriteOptions::default()).into(), out)?;
+    while let Some(rows) = statement.step().map_err(from_duckdb)? {
+        left.send_rows(&RecordBatch::from(&rows), out)?;
+    }
+    Ok(())
+}
+
+/// How much of an answer may still come.
+struct Left {
+    rows: u64,
+    bytes: u64,
+}
+
+impl Left {
+    /// In pieces that are not too large.
+    fn send_rows(&mut self, rows: &RecordBatch, out: &mut impl Write) -> Result<(), Failure> {
+        let count = rows.num_rows();
+        let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+        let size = sizes.sum::<Result<usize, _>>().map_err(|error| internal(&error))?;
+        if size > PIECE_BYTES && count > 1 {
+            self.send_rows(&rows.slice(0, count / 2), out)?;
+            return self.send_rows(&rows.slice(count / 2, count - count / 2), out);
+        }
+        let rows_left = self.rows.checked_sub(count as u64);
+        self.rows = rows_left.ok_or(Failure::TooManyRows)?;
+        let encoded = batches_to_flight_data(&rows.schema(), vec![rows.clone()]);
+        // The first is the schema once more.
+        for data in encoded.map_err(|error| internal(&error))?.iter().skip(1) {
+            self.send(data, out)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, data: &FlightData, out: &mut impl Write) -> Result<(), Failure> {
+        let bytes = data.encode_to_vec();
+        if bytes.len() > FRAME_MAX_BYTES as usize {
+            return Err(Failure::TooManyBytes);
+        }
+        let bytes_left = self.bytes.checked_sub(bytes.len() as u64);
+        self.bytes = bytes_left.ok_or(Failure::TooManyBytes)?;
+        Frame::Data(bytes).write(out).map_err(|error| internal(&error))
+    }
+}
+
+/// What the process has taken for data so far.
+fn data_bytes() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+    let kib: u64 =
+        line.and_then(|line| line.split_whitespace().next()).context("no VmData")?.parse()?;
+    Ok(kib << 10)
+}
+
+fn from_duckdb(error: duckdb::Error) -> Failure {
+    let message = match error {
+        duckdb::Error::DuckDBFailure(_, Some(message)) => message,
+        other => other.to_string(),
+    };
+    if message.contains("Out of Memory")
+        || message.contains("bad_alloc")
+        || message.contains("bad allocation")
+    {
+        return Failure::OutOfMemory;
+    }
+    Failure::Sql(message)
+}
+
+fn internal(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
+    Failure::Internal(error.to_string())
+}
