@@ -101,10 +101,10 @@ async fn try_reserve(log: &Log, ttl_s: u32, requests: &[Reserve]) -> sqlx::Resul
 
 /// What is known of each request that has an id.
 async fn claim(tx: &mut PgConnection, requests: &[Reserve]) -> sqlx::Result<Vec<Option<Claim>>> {
-    let key = |request: &'_ Reserve| request.request_key.clone();
-    let keys: Vec<RequestKey> = requests.iter().filter_map(key).collect();
-    let orders = requests.iter().filter(|request| request.request_key.is_some());
-    let keys: Vec<_> = keys.iter().zip(orders.map(|one| one.order_id.to_string())).collect();
+    let keys = requests
+        .iter()
+        .filter_map(|one| Some((one.request_key.as_ref()?, one.order_id.to_string())));
+    let keys: Vec<_> = keys.collect();
     let mut claims = log::claim_all(tx, store::SCHEMA, &keys).await?.into_iter();
     let claim = |request: &Reserve| request.request_key.as_ref().and_then(|_| claims.next());
     Ok(requests.iter().map(claim).collect())

@@ -205,7 +205,7 @@ pub(crate) async fn list_open(
     .await
 }
 
-/// Those that still hold some of a SKU, by order, behind a key.
+/// Open ones that still hold some of a SKU, by order, behind a key: each open one is asked for the SKU.
 pub(crate) async fn list_of_sku(
     db: &mut PgConnection,
     sku: &str,
@@ -215,8 +215,9 @@ pub(crate) async fn list_of_sku(
     sqlx::query_as!(
         Reservation,
         r#"select order_id as "order_id: _", r.state as "state: _", r.expires_at, r.version, now() as "seen_at!"
-           from inventory.reservation_items i join inventory.reservations r using (order_id)
-           where i.sku = $1 and i.shipped_qty + i.released_qty < i.qty and ($2::uuid is null or order_id > $2)
+           from inventory.reservations r join inventory.reservation_items i using (order_id)
+           where r.state in ('held', 'confirmed') and i.sku = $1 and i.shipped_qty + i.released_qty < i.qty
+             and ($2::uuid is null or order_id > $2)
            order by order_id limit $3"#,
         sku,
         after as _,

@@ -3,7 +3,7 @@ use tonic::{Code, Status};
 
 use testkit::refusal;
 
-use crate::app::{App, product};
+use crate::app::{App, new_order, product};
 
 async fn create_all(app: &App, requests: Vec<CreateProductRequest>) -> Result<(i32, i32), Status> {
     let request = BatchCreateProductsRequest { requests, ..Default::default() };
@@ -99,4 +99,23 @@ async fn two_batches_of_the_same_products_in_opposite_order_both_succeed() {
     let (one, other) = tokio::join!(create_all(&app, many(500)), create_all(&app, backwards));
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!((one.0 + other.0, one.1 + other.1), (500, 500));
+}
+
+#[tokio::test]
+async fn the_same_request_again_answers_the_same_also_when_a_product_was_changed_since() {
+    let app = App::start().await;
+    create_all(&app, many(1)).await.unwrap();
+    let request = BatchCreateProductsRequest { request_id: new_order(), requests: many(3) };
+    let call = async |request: &BatchCreateProductsRequest| {
+        let answer = app.client.clone().batch_create_products(request.clone()).await?.into_inner();
+        Ok::<_, Status>((answer.created_count, answer.existing_count))
+    };
+    assert_eq!(call(&request).await.unwrap(), (2, 1));
+    sqlx::query("update inventory.products set name = 'Other'").execute(&app.db).await.unwrap();
+    assert_eq!(call(&request).await.unwrap(), (2, 1));
+    let other = BatchCreateProductsRequest { requests: many(4), ..request.clone() };
+    refusal(call(&other).await).is(Code::AlreadyExists, "REQUEST_ID_USED");
+    assert_eq!(count(&app).await, 3);
+    let bad = BatchCreateProductsRequest { request_id: "7".to_owned(), ..request };
+    refusal(call(&bad).await).names(&["request_id"]);
 }

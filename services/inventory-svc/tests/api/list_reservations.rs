@@ -86,7 +86,7 @@ async fn a_token_goes_on_with_its_own_list_only() {
 }
 
 #[tokio::test]
-async fn indexes_of_what_is_open_serve_both_lists() {
+async fn an_index_of_what_is_open_serves_both_lists() {
     let app = App::start().await;
     let mut db = app.db.acquire().await.unwrap();
     sqlx::query("set enable_seqscan = off").execute(&mut *db).await.unwrap();
@@ -94,18 +94,19 @@ async fn indexes_of_what_is_open_serve_both_lists() {
         (
             "explain (costs off) select order_id from inventory.reservations
              where state in ('held', 'confirmed') order by order_id limit 3",
-            "reservations_open_idx",
+            "",
         ),
         (
             "explain (costs off) select order_id
-             from inventory.reservation_items i join inventory.reservations r using (order_id)
-             where i.sku = 'A' and i.shipped_qty + i.released_qty < i.qty order by order_id limit 3",
-            "reservation_items_open_idx",
+             from inventory.reservations r join inventory.reservation_items i using (order_id)
+             where r.state in ('held', 'confirmed') and i.sku = 'A' and i.shipped_qty + i.released_qty < i.qty
+             order by order_id limit 3",
+            "reservation_items_pkey",
         ),
     ];
     for (query, index) in plans {
         let plan: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut *db).await.unwrap();
         let plan = plan.join("\n");
-        assert!(plan.contains(index), "{plan}");
+        assert!(plan.contains("reservations_open_idx") && plan.contains(index), "{plan}");
     }
 }

@@ -176,3 +176,82 @@ async fn every_bad_field_is_named() {
     };
     refusal(app.client.clone().reserve_stock(request).await).names(&["lines"]);
 }
+
+#[tokio::test]
+async fn a_request_id_is_for_one_request_and_a_refused_one_is_not_remembered() {
+    let app = App::start().await;
+    app.stock("A", 5).await;
+    let request = |request_id: &str, order_id: &str, quantity| ReserveStockRequest {
+        request_id: request_id.to_owned(),
+        order_id: order_id.to_owned(),
+        lines: vec![ReserveStockLine { sku: "A".to_owned(), quantity }],
+    };
+    let call = async |request: ReserveStockRequest| {
+        app.client.clone().reserve_stock(request).await.map(tonic::Response::into_inner)
+    };
+    let (id, order, other) = (new_order(), new_order(), new_order());
+    refusal(call(request(&id, &order, 6)).await).is(Code::FailedPrecondition, "STOCK_SHORT");
+    app.receive("A", 1).await.unwrap();
+    let first = call(request(&id, &order, 6)).await.unwrap();
+    assert_eq!(call(request(&id, &order, 6)).await.unwrap(), first);
+    for differs in [request(&id, &order, 5), request(&id, &other, 6)] {
+        let refused = refusal(call(differs).await);
+        refused.is(Code::AlreadyExists, "REQUEST_ID_USED");
+        assert_eq!(refused.facts, [format!("request_id: {id}")]);
+    }
+    refusal(call(request("7", &order, 6)).await).names(&["request_id"]);
+    assert_eq!(app.levels("A").await, (6, 6));
+    refusal(app.reservation(&other).await).is(Code::NotFound, "RESERVATION_NOT_FOUND");
+}
+
+/// They go together in one transaction, where each has its own verdict.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_with_and_without_ids_do_not_disturb_each_other() {
+    let app = std::sync::Arc::new(App::start().await);
+    app.stock("A", 30).await;
+    let id = new_order();
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..60 {
+        let (app, id) = (std::sync::Arc::clone(&app), id.clone());
+        callers.spawn(async move {
+            let request_id = match caller % 3 {
+                0 => id,
+                1 => new_order(),
+                _ => String::new(),
+            };
+            let request = ReserveStockRequest {
+                request_id,
+                order_id: new_order(),
+                lines: vec![ReserveStockLine { sku: "A".to_owned(), quantity: 1 }],
+            };
+            let answer = app.client.clone().reserve_stock(request).await;
+            (caller % 3, answer.map_err(|refused| refusal(Err::<(), _>(refused)).reason))
+        });
+    }
+    let (mut of_one_id, mut reserved) = (0, 0);
+    for (kind, answer) in callers.join_all().await {
+        reserved += i32::from(answer.is_ok());
+        match answer {
+            Ok(_) => of_one_id += i32::from(kind == 0),
+            Err(reason) if kind == 0 => {
+                assert!(["REQUEST_ID_USED", "STOCK_SHORT"].contains(&reason.as_str()), "{reason}");
+            }
+            Err(reason) => assert_eq!(reason, "STOCK_SHORT"),
+        }
+    }
+    assert_eq!((reserved, app.levels("A").await), (30, (30, 30)));
+    assert!(of_one_id <= 1);
+    let remembered: i64 = sqlx::query_scalar("select count(*) from inventory.requests")
+        .fetch_one(&app.db)
+        .await
+        .unwrap();
+    let told: i64 = sqlx::query_scalar(
+        "select count(*) from inventory.events_log
+         where event_type = 'stock.reserved' and payload ? 'requestid'",
+    )
+    .fetch_one(&app.db)
+    .await
+    .unwrap();
+    assert_eq!(remembered, told, "only those that succeeded");
+    app.check_books().await;
+}
