@@ -11,11 +11,7 @@ use rpc::{Fields, Page};
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use tonic::{Request, Response, Status};
 
-use crate::{
-    BillingError, commands,
-    domain::{Calendar, Payment},
-    queries, store,
-};
+use crate::{BillingError, commands, domain::Calendar, queries, store};
 
 pub(crate) struct Billing {
     pub(crate) log: Log,
@@ -31,20 +27,6 @@ impl Billing {
     async fn today(&self, db: &mut PgConnection) -> Result<NaiveDate, BillingError> {
         let now: DateTime<Utc> = store::now(db).await?;
         Ok(self.calendar.day_of(now))
-    }
-
-    async fn show_payments(
-        &self,
-        db: &mut PgConnection,
-        payments: Vec<Payment>,
-    ) -> Result<Vec<pb::Payment>, BillingError> {
-        let ids: Vec<uuid::Uuid> = payments.iter().map(|payment| payment.id.0).collect();
-        let mut all = store::payments::whereabouts_of(db, &ids).await?;
-        let shown = payments.into_iter().map(|payment| {
-            let where_it_is = all.remove(&payment.id.0).unwrap_or_default();
-            show::payment(payment, where_it_is)
-        });
-        Ok(shown.collect())
     }
 }
 
@@ -119,9 +101,8 @@ impl pb::billing_service_server::BillingService for Billing {
         let id: Option<PaymentId> = fields.id("payment_id", &request.into_inner().payment_id);
         let Some(id) = id else { return Err(fields.refuse()) };
 
-        let mut db = self.db().await?;
-        let payment = store::payments::get(&mut db, id).await?;
-        let payment = self.show_payments(&mut db, vec![payment]).await?.pop();
+        let (payment, where_it_is) = queries::payment(&self.log, id).await?;
+        let payment = Some(show::payment(payment, where_it_is));
         Ok(Response::new(pb::GetPaymentResponse { payment }))
     }
 
@@ -138,14 +119,10 @@ impl pb::billing_service_server::BillingService for Billing {
             fields.optional_id("customer_id", &request.customer_id);
         fields.done()?;
 
-        let mut db = self.db().await?;
         let (only, limit) = (request.unallocated_only, page.limit());
-        let found = match customer_id {
-            Some(id) => store::payments::list_of_customer(&mut db, id, only, before, limit).await,
-            None => store::payments::list(&mut db, only, before, limit).await,
-        };
-        let found = found.map_err(BillingError::from)?;
-        let mut payments = self.show_payments(&mut db, found).await?;
+        let found = queries::payments(&self.log, customer_id, only, before, limit).await?;
+        let mut payments: Vec<pb::Payment> =
+            found.into_iter().map(|(payment, rest)| show::payment(payment, rest)).collect();
         let next_page_token = page.fit(&mut payments, |payment| payment.payment_id.clone());
         Ok(Response::new(pb::ListPaymentsResponse { payments, next_page_token }))
     }

@@ -1,8 +1,8 @@
 //! billing-svc sends an invoice for each order that is placed, takes it back with the order, and knows who has paid what.
 //!
 //! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`commands`] run it in one
-//! transaction, [`domain`] decides, [`store`] keeps the result, and the event log carries the news away; [`consumers`] hear what became of
-//! orders.
+//! transaction, [`queries`] are reads of more than one statement, [`consumers`] hear what became of orders; [`domain`] decides, [`store`]
+//! keeps the result, and the event log carries the news away.
 //!
 //! **Invariant:** an order has one invoice, whose number is taken in the invoice's own transaction: numbers have no gaps.
 //!

@@ -20,9 +20,3 @@ pub(crate) const SCHEMA: &str = "billing";
 pub(crate) async fn now(db: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
     sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(db).await
 }
-
-/// From here on the transaction sees one moment only, and writes nothing.
-pub(crate) async fn hold_still(tx: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("set transaction isolation level repeatable read, read only").execute(tx).await?;
-    Ok(())
-}

@@ -17,6 +17,9 @@ use crate::{
     store,
 };
 
+/// Invoices that a payment may have paid to pay more: were it reversed, one event tells them all.
+const SPREAD_MAX: Option<i64> = Some(ALLOCATIONS_MAX);
+
 #[derive(Debug)]
 pub(crate) struct AllocateCredit {
     pub(crate) request_key: Option<RequestKey>,
@@ -63,7 +66,7 @@ pub(crate) async fn allocate_credit(
         return Ok(CreditAllocation { id, customer_id, allocations, amount, day });
     }
     let now = store::now(&mut tx).await?;
-    let mut credits = store::credits::of_customer(&mut tx, customer_id).await?;
+    let mut credits = store::credits::of_customer(&mut tx, customer_id, SPREAD_MAX).await?;
     let available = domain::available(&credits);
     let paid = command.share_out(&mut tx, available, now).await?;
 

@@ -41,7 +41,7 @@ pub(crate) async fn refund_credit(
         return Ok(earlier);
     }
 
-    let mut credits = store::credits::of_customer(&mut tx, customer_id).await?;
+    let mut credits = store::credits::of_customer(&mut tx, customer_id, None).await?;
     let available = domain::available(&credits);
     if command.amount > available {
         return Err(BillingError::CreditShort { available });

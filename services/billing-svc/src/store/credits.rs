@@ -7,18 +7,23 @@ use uuid::Uuid;
 
 use crate::domain::{Credit, Draw, Source};
 
-/// All of a customer's, the oldest first. The account is locked.
+/// All of a customer's, the oldest first; without payments that have paid more invoices than `paid_max`, if there is such a limit. The account
+/// is locked.
 pub(crate) async fn of_customer(
     tx: &mut PgConnection,
     customer_id: CustomerId,
+    paid_max: Option<i64>,
 ) -> sqlx::Result<Vec<Credit>> {
     let rows = sqlx::query!(
         r#"select id as "id!", true as "is_payment!", unallocated as "left!: Money"
-           from billing.payments where customer_id = $1 and unallocated <> 0
+           from billing.payments p where customer_id = $1 and unallocated <> 0
+             and (unallocated < 0 or $2::bigint is null or $2 >= (
+               select count(distinct invoice_id) from billing.receivable_movements m where m.payment_id = p.id))
            union all
            select id, false, unallocated from billing.credit_notes where customer_id = $1 and unallocated > 0
            order by 1"#,
         customer_id as _,
+        paid_max,
     )
     .fetch_all(tx)
     .await?;

@@ -7,7 +7,8 @@ use tonic::Code;
 use testkit::refusal;
 
 use crate::app::{
-    App, allocated, cancelled, credit_note, money, new_id, oldest_due, payment, refund, unallocated,
+    App, allocated, cancelled, credit_note, money, new_id, oldest_due, payment, placed_at, refund,
+    unallocated,
 };
 
 const EARLY: &str = "2026-10-01T12:00:00Z";
@@ -195,6 +196,24 @@ async fn credit_payments_refunds_and_credit_notes_at_once_never_overpay_or_overd
         refusal::<()>(Err(refused)).is(Code::FailedPrecondition, "CREDIT_SHORT");
     }
     notes.into_iter().for_each(|note| drop(note.unwrap()));
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_payment_pays_only_so_many_invoices_that_its_reversal_can_tell_them_all() {
+    let app = App::start().await;
+    let customer = new_id();
+    let place = |_| placed_at(&new_id(), &customer, "1.00", "0.00", EARLY);
+    app.hear(&(0..1003).map(place).collect::<Vec<_>>()).await;
+    let payment = app.pay(&customer, "1002.00").await;
+    assert_eq!((payment.allocations.len(), unallocated(&payment).as_str()), (1000, "2.00"));
+    let one = pb::AllocateCreditRequest { amount: money("1.00"), ..oldest_due(&customer) };
+    app.allocate(one.clone()).await.unwrap();
+    let refused = refusal(app.allocate(one).await);
+    refused.is(Code::FailedPrecondition, "CREDIT_SHORT");
+    app.refund(refund(&customer, "1.00")).await.unwrap();
+    app.reverse(&payment).await;
+    assert_eq!(app.balance(&customer).await, ("1003.00".to_owned(), "-1.00".to_owned()));
     app.check_books().await;
 }
 

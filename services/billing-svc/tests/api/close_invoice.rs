@@ -129,6 +129,14 @@ async fn a_hundred_at_once_close_an_invoice_once_and_one_way() {
     let reused = pb::WriteOffInvoiceRequest { request_id: equal.request_id, ..write_off(&other) };
     refusal(app.write_off(reused).await).is(Code::AlreadyExists, "REQUEST_ID_USED");
 
+    let equal = pb::VoidInvoiceRequest { request_id: new_id(), ..void(&other) };
+    let all = join_all((0..100).map(|_| app.void(equal.clone()))).await;
+    let first = app.find_invoice(&other.invoice_id, "").await.unwrap();
+    for voided in all {
+        assert_eq!(voided.unwrap(), first);
+    }
+    assert_eq!(app.events("invoice.voided").await.len(), 1);
+
     // Paid, voided and written off at once: whoever is first wins.
     for _ in 0..10 {
         let invoice = app.invoice(&new_id(), "10.00", TIME).await;

@@ -7,6 +7,8 @@ use proto::billing::v1::{self as pb, InvoiceStatus};
 use tonic::Status;
 use uuid::Uuid;
 
+use testkit::Dice;
+
 use self::model::{Account, Refused, State};
 use crate::app::{
     App, cancelled, credit_note, money, new_id, oldest_due, part_cancelled, payment, placed_at,
@@ -15,23 +17,6 @@ use crate::app::{
 
 const CUSTOMERS: u64 = 12;
 const STEPS: usize = 60;
-
-/// xorshift64*
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let drawn = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(drawn).unwrap() % bound
-    }
-
-    fn pence(&mut self, most: i64) -> i64 {
-        1 + i64::try_from(self.below(usize::try_from(most.max(1)).unwrap())).unwrap()
-    }
-}
 
 struct Customer<'a> {
     app: &'a App,
@@ -77,7 +62,7 @@ async fn whatever_customers_do_the_books_tie() {
 
 impl<'a> Customer<'a> {
     fn new(app: &'a App, seed: u64) -> Self {
-        let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let dice = Dice::new(seed);
         let account = Account::default();
         Self { app, id: new_id(), seed, dice, account, history: Vec::new() }
     }
@@ -85,7 +70,7 @@ impl<'a> Customer<'a> {
     async fn live(mut self) {
         self.place().await;
         for _ in 0..STEPS {
-            match self.dice.below(22) {
+            match self.dice.roll(22) {
                 0..=2 => self.place().await,
                 3..=6 => self.pay().await,
                 7 | 8 => self.allocate().await,
@@ -104,10 +89,10 @@ impl<'a> Customer<'a> {
     }
 
     async fn place(&mut self) {
-        let (order, amount) = (new_id(), self.dice.pence(20_000) - 1);
+        let (order, amount) = (new_id(), self.pence(20_000) - 1);
         let tax = amount / 6;
         let day =
-            format!("2026-{:02}-{:02}T12:00:00Z", 1 + self.dice.below(10), 1 + self.dice.below(28));
+            format!("2026-{:02}-{:02}T12:00:00Z", 1 + self.dice.roll(10), 1 + self.dice.roll(28));
         self.note(format!("place {} at {day}", text(amount)));
         let event = placed_at(&order, &self.id, &text(amount), &text(tax), &day);
         self.app.hear(&[event]).await;
@@ -116,8 +101,8 @@ impl<'a> Customer<'a> {
     }
 
     async fn pay(&mut self) {
-        let amount = self.dice.pence(15_000);
-        let named = (self.dice.below(2) == 0).then(|| self.any_invoice());
+        let amount = self.pence(15_000);
+        let named = (self.dice.roll(2) == 0).then(|| self.any_invoice());
         self.note(format!("pay {} for {named:?}", text(amount)));
         let mut request = payment(&self.id, &text(amount));
         if let Some(place) = named {
@@ -125,7 +110,7 @@ impl<'a> Customer<'a> {
         }
         let id = self.app.record(request.clone()).await.unwrap().payment_id;
         self.account.pay(id.clone(), amount, named);
-        if self.dice.below(4) == 0 {
+        if self.dice.roll(4) == 0 {
             assert_eq!(self.app.record(request).await.unwrap().payment_id, id);
         }
     }
@@ -133,14 +118,14 @@ impl<'a> Customer<'a> {
     async fn allocate(&mut self) {
         let mut request =
             pb::AllocateCreditRequest { request_id: new_id(), ..oldest_due(&self.id) };
-        let expected = if self.dice.below(2) == 0 {
+        let expected = if self.dice.roll(2) == 0 {
             self.note("allocate to the oldest due".to_owned());
             self.account.allocate_oldest()
         } else {
             let place = self.any_invoice();
             let invoice = &self.account.invoices[place];
             let most = (invoice.residual().min(self.account.credit()) + 2).max(2);
-            let amount = self.dice.pence(most);
+            let amount = self.pence(most);
             request.allocations = vec![pb::Allocation {
                 invoice_id: invoice.id.clone(),
                 amount: money(&text(amount)),
@@ -158,7 +143,7 @@ impl<'a> Customer<'a> {
     }
 
     async fn refund(&mut self) {
-        let amount = self.dice.pence((self.account.credit() + 100).max(1));
+        let amount = self.pence((self.account.credit() + 100).max(1));
         self.note(format!("refund {}", text(amount)));
         let expected = self.account.refund(amount);
         let request = refund(&self.id, &text(amount));
@@ -174,7 +159,7 @@ impl<'a> Customer<'a> {
         if payments.is_empty() {
             return;
         }
-        let place = payments[self.dice.below(payments.len())];
+        let place = payments[self.dice.roll(payments.len())];
         self.note(format!("reverse {place}"));
         self.account.reverse(place);
         let payment_id = self.account.sources[place].payment_id.clone().unwrap_or_default();
@@ -185,7 +170,7 @@ impl<'a> Customer<'a> {
     async fn credit_by_hand(&mut self) {
         let place = self.any_invoice();
         let invoice = &self.account.invoices[place];
-        let amount = self.dice.pence((invoice.creditable() + 2).min(12_000));
+        let amount = self.pence((invoice.creditable() + 2).min(12_000));
         let note = credit_note(
             &pb::Invoice { invoice_id: invoice.id.clone(), ..Default::default() },
             &text(amount),
@@ -202,11 +187,11 @@ impl<'a> Customer<'a> {
     async fn give_up_a_part(&mut self) {
         let place = self.any_invoice();
         let order = self.account.invoices[place].order_id.clone();
-        let amount = self.dice.pence(8_000);
+        let amount = self.pence(8_000);
         let (all, tax) = (text(amount), text(amount / 6));
         // What had not left is given up at most once an order.
         let given_up = format!("give up of {place}");
-        let by_order = self.dice.below(3) == 0 && !self.history.contains(&given_up);
+        let by_order = self.dice.roll(3) == 0 && !self.history.contains(&given_up);
         if by_order {
             self.note(given_up);
         }
@@ -251,8 +236,13 @@ impl<'a> Customer<'a> {
         self.check_answers(answers, expected);
     }
 
+    /// From a penny up to so much.
+    fn pence(&self, most: i64) -> i64 {
+        1 + self.dice.roll(most.max(1))
+    }
+
     fn any_invoice(&mut self) -> usize {
-        self.dice.below(self.account.invoices.len())
+        self.dice.roll(self.account.invoices.len())
     }
 
     fn shown(&self, place: usize) -> pb::Invoice {

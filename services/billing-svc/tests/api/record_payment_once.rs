@@ -70,6 +70,34 @@ async fn a_request_id_is_for_one_request() {
 }
 
 #[tokio::test]
+async fn what_happens_is_told_with_the_request_that_asked_for_it() {
+    let app = App::start().await;
+    let customer = new_id();
+    let invoice = app.invoice(&customer, "4.00", TIME).await;
+    let request = RecordPaymentRequest { request_id: new_id(), ..payment(&customer, "4.00") };
+    app.record(request.clone()).await.unwrap();
+    let told: Vec<(String, Option<String>, bool)> = sqlx::query_as(
+        "select event_type, payload->>'requestid', payload ? 'causationid' from billing.events_log order by id",
+    )
+    .fetch_all(&app.db)
+    .await
+    .unwrap();
+    let asked = Some(request.request_id);
+    let by = |event_type: &str, asked: &Option<String>, caused| {
+        (event_type.to_owned(), asked.clone(), caused)
+    };
+    assert_eq!(
+        told,
+        [
+            by("invoice.issued", &None, true),
+            by("payment.received", &asked, false),
+            by("invoice.paid", &asked, false)
+        ]
+    );
+    assert_eq!(app.state(&invoice).await.0, "0.00");
+}
+
+#[tokio::test]
 async fn a_refused_request_leaves_nothing_behind() {
     let app = App::start().await;
     let mut request = RecordPaymentRequest { request_id: new_id(), ..payment(&new_id(), "4.00") };

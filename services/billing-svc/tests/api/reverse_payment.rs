@@ -5,7 +5,8 @@ use tonic::{Code, Status};
 use testkit::refusal;
 
 use crate::app::{
-    App, allocated, cancelled, credit_note, new_id, oldest_due, refund, unallocated, write_off,
+    App, allocated, cancelled, credit_note, new_id, oldest_due, payment, refund, unallocated,
+    write_off,
 };
 
 const TIME: &str = "2026-10-01T12:00:00Z";
@@ -239,6 +240,19 @@ async fn a_hundred_reversals_at_once_are_one_and_the_first_reason_stays() {
     let other = app.pay(&customer, "1.00").await;
     let other = pb::ReversePaymentRequest { payment_id: other.payment_id, ..with_id };
     refusal(ask(&app, other).await).is(Code::AlreadyExists, "REQUEST_ID_USED");
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_bounced_is_not_recorded_again_under_its_reference() {
+    let app = App::start().await;
+    let request = payment(&new_id(), "10.00");
+    let first = app.record(request.clone()).await.unwrap();
+    let reversed = app.reverse(&first).await;
+    assert_eq!(app.record(request.clone()).await.unwrap(), reversed);
+    assert_eq!(app.events("payment.received").await.len(), 1);
+    let again = pb::RecordPaymentRequest { external_reference: new_id(), ..request };
+    assert_eq!(unallocated(&app.record(again).await.unwrap()), "10.00");
     app.check_books().await;
 }
 
