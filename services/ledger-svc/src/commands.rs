@@ -18,6 +18,8 @@ pub(crate) use reopen_period::reopen_period;
 pub(crate) use reverse_journal::{ReverseJournal, reverse_journal};
 pub(crate) use update_account::{UpdateAccount, update_account};
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 use log::{Cause, NewEvent};
 use money::MoneyError;
@@ -71,7 +73,7 @@ fn by_hand(cause: &Cause, request_id: Option<Uuid>) -> Origin {
     }
 }
 
-/// Holds the accounts of lines as they are, and refuses those on which nobody posts by hand. One statement.
+/// Holds the accounts of lines as they are. One statement.
 async fn hold_accounts<'a>(
     tx: &mut PgConnection,
     journals: impl Iterator<Item = &'a [Line]> + Clone,
@@ -79,19 +81,18 @@ async fn hold_accounts<'a>(
     let mut codes: Vec<String> = journals.flatten().map(|line| line.account.clone()).collect();
     codes.sort_unstable();
     codes.dedup();
-    Ok(Accounts(store::accounts::hold(tx, &codes).await?))
+    let held = store::accounts::hold(tx, &codes).await?;
+    Ok(Accounts(held.into_iter().map(|account| (account.code.clone(), account)).collect()))
 }
 
 /// By code.
-struct Accounts(Vec<Account>);
+struct Accounts(HashMap<String, Account>);
 
 impl Accounts {
     /// Refuses lines by hand on accounts that the chart lacks, that only events post on, or that are locked.
     fn admit(&self, lines: &[Line]) -> Result<(), LedgerError> {
         for Line { account: code, .. } in lines {
-            let place = self.0.binary_search_by(|account| account.code.cmp(code));
-            let account = place.ok().and_then(|place| self.0.get(place));
-            match account {
+            match self.0.get(code) {
                 None => return Err(LedgerError::AccountNotFound(code.clone())),
                 Some(account) if account.control => {
                     return Err(LedgerError::ControlAccount(code.clone()));
