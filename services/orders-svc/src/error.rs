@@ -44,8 +44,9 @@ pub enum OrdersError {
     ReservationRanOut(OrderId),
     #[error("the order's amount is too large")]
     Amount(#[from] MoneyError),
-    #[error("the orders are too large together: ask for fewer")]
-    AnswerTooLarge,
+    /// The field that asks for them.
+    #[error("these are too large together: ask for fewer")]
+    AnswerTooLarge(&'static str),
     #[error("request_id {0} was used for another request")]
     RequestIdUsed(Uuid),
     /// inventory-svc has refused, with its reasons.
@@ -75,7 +76,7 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_)
             | Self::UnknownLines(_)
             | Self::PlacedInFuture
-            | Self::AnswerTooLarge
+            | Self::AnswerTooLarge(_)
             | Self::Amount(_) => Code::InvalidArgument,
             Self::State { .. }
             | Self::Held(_)
@@ -99,7 +100,7 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_)
             | Self::UnknownLines(_)
             | Self::PlacedInFuture
-            | Self::AnswerTooLarge
+            | Self::AnswerTooLarge(_)
             | Self::Amount(_) => "INVALID_REQUEST",
             Self::State { .. } => "ORDER_STATE",
             Self::Held(_) => "ORDER_HELD",
@@ -159,7 +160,7 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_)
             | Self::UnknownLines(_)
             | Self::PlacedInFuture
-            | Self::AnswerTooLarge
+            | Self::AnswerTooLarge(_)
             | Self::Amount(_)
             | Self::Stock(_)
             | Self::InventoryAway(_)
@@ -182,7 +183,7 @@ impl Refusal for OrdersError {
             Self::UnknownCustomer(_) => "customer_id",
             Self::PlacedInFuture => "place_time",
             Self::Amount(_) => "lines",
-            Self::AnswerTooLarge => "order_ids",
+            Self::AnswerTooLarge(field) => field,
             _ => return Vec::new(),
         };
         vec![(field.to_owned(), self.to_string())]

@@ -115,7 +115,7 @@ impl pb::orders_service_server::OrdersService for Orders {
         let found = store::customers::find_all(&mut *self.db().await?, &ids).await;
         let found = found.map_err(OrdersError::from)?;
         let customers = found.into_iter().map(show::customer).collect();
-        Ok(Response::new(pb::BatchGetCustomersResponse { customers }))
+        fitting("customer_ids", pb::BatchGetCustomersResponse { customers })
     }
 
     async fn list_customers(
@@ -215,11 +215,7 @@ impl pb::orders_service_server::OrdersService for Orders {
             lines: items.into_iter().map(show::line).collect(),
             ..show::order(order)
         });
-        let answer = pb::BatchGetOrdersResponse { orders: orders.collect() };
-        if answer.encoded_len() > BATCH_MAX_BYTES {
-            return Err(OrdersError::AnswerTooLarge.into());
-        }
-        Ok(Response::new(answer))
+        fitting("order_ids", pb::BatchGetOrdersResponse { orders: orders.collect() })
     }
 
     async fn list_orders(
@@ -348,6 +344,14 @@ impl pb::orders_service_server::OrdersService for Orders {
         let next_page_token = page.fit(&mut returns, key);
         Ok(Response::new(pb::ListReturnsResponse { returns, next_page_token }))
     }
+}
+
+/// What was asked for by the ids of a field, unless a message has no room for it.
+fn fitting<T: Message>(field: &'static str, answer: T) -> Result<Response<T>, Status> {
+    if answer.encoded_len() > BATCH_MAX_BYTES {
+        return Err(OrdersError::AnswerTooLarge(field).into());
+    }
+    Ok(Response::new(answer))
 }
 
 /// Sends an order whenever it has changed, until it cannot be read or nobody listens.

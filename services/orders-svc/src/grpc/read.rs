@@ -35,6 +35,9 @@ const LINES_MAX: usize = 500;
 const BATCH_MAX: usize = 1000;
 const BATCH_GET_MAX: usize = 100;
 const QUANTITY_MAX: i32 = 1_000_000;
+/// Shipments or returns of a page: each may have as many lines as the order.
+const PARTS_DEFAULT: i32 = 50;
+const PARTS_MAX: i32 = 100;
 const REASON_MAX: usize = 255;
 const CHANGEABLE: [&str; 3] = ["customer_id", "lines", "metadata"];
 
@@ -319,7 +322,8 @@ pub(super) fn page_of_order(
 ) -> Result<(OrderId, Page, Option<TimeKey>), Status> {
     let mut fields = Fields::default();
     let id: Option<OrderId> = fields.id("order_id", order_id);
-    let page = Page::read(&mut fields, page_size, page_token, order_id);
+    let (default, max) = (PARTS_DEFAULT, PARTS_MAX);
+    let page = Page::read_up_to(&mut fields, page_size, page_token, order_id, default, max);
     let after: Option<TimeKey> = page.token.key(&mut fields);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;

@@ -79,10 +79,13 @@ impl Watches {
     /// Looks until told to end.
     pub(crate) async fn run(self, shutdown: rpc::Shutdown) {
         let work = async {
+            let mut fails = false;
             loop {
-                if let Err(error) = self.look().await {
+                let looked = self.look().await;
+                if let (Err(error), false) = (&looked, fails) {
                     tracing::warn!(%error, "watched orders are not looked at");
                 }
+                fails = looked.is_err();
                 sleep(LOOK_EVERY).await;
             }
         };

@@ -1,5 +1,6 @@
 //! Orders that somebody stops: `HoldOrder` and `ReleaseOrder`.
 
+use futures::future::join_all;
 use proto::orders::v1::{HoldOrderRequest, Order, OrderStatus, ReleaseOrderRequest};
 use tonic::Code;
 
@@ -82,6 +83,47 @@ async fn an_order_that_is_held_while_it_is_being_placed_is_not_placed() {
     refusal(placed.await.unwrap()).is(Code::FailedPrecondition, "ORDER_HELD");
     assert_eq!(app.order(&draft.order_id).await.status(), OrderStatus::Draft);
     app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_order_is_held_or_shipped_never_both() {
+    let app = App::start().await;
+    let clients = [app.client.clone(), app.start_another().await];
+    app.stock("A", 1000, "1.00").await;
+    let mut orders = Vec::new();
+    for _ in 0..24 {
+        orders.push(app.placed(&[("A", 2)]).await);
+    }
+    let pairs = orders.iter().enumerate().map(|(n, order)| {
+        let (mut one, mut two) = (clients[n % 2].clone(), clients[(n / 2) % 2].clone());
+        let id = order.order_id.clone();
+        tokio::spawn(async move {
+            let (shipping, holding) = (shipping(&id, &[]), holding(&id));
+            match tokio::join!(one.ship_order(shipping), two.hold_order(holding)) {
+                (Ok(_), refused) => {
+                    refusal(refused).is(Code::FailedPrecondition, "ORDER_STATE");
+                    true
+                }
+                (refused, Ok(_)) => {
+                    refusal(refused).is(Code::FailedPrecondition, "ORDER_HELD");
+                    false
+                }
+                (shipped, held) => panic!("neither: {shipped:?}, {held:?}"),
+            }
+        })
+    });
+    for (order, shipped) in orders.iter().zip(join_all(pairs).await) {
+        let now = app.order(&order.order_id).await;
+        assert_eq!(
+            (now.held, now.shipments.len()),
+            match shipped.unwrap() {
+                true => (false, 1),
+                false => (true, 0),
+            }
+        );
+    }
+    app.check_books().await;
+    assert_eq!(app.deadlocks().await, 0);
 }
 
 #[tokio::test]

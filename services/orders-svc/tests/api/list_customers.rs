@@ -1,5 +1,6 @@
 //! `ListCustomers`, `GetCustomer` and `BatchGetCustomers`.
 
+use prost_types::{ListValue, Struct, Value, value::Kind};
 use proto::orders::v1::{
     BatchCreateCustomersRequest, BatchGetCustomersRequest, CreateCustomerRequest,
     GetCustomerRequest, ListCustomersRequest,
@@ -179,4 +180,15 @@ async fn many_customers_are_found_at_once() {
     refusal(get(&[]).await).names(&["customer_ids"]);
     refusal(get(&[a; 101]).await).names(&["customer_ids"]);
     refusal(get(&[a, "7", ""]).await).names(&["customer_ids[1]", "customer_ids[2]"]);
+
+    // What is too large for a message is refused, not cut off: short numbers are long on the wire.
+    let numbers = vec![Value { kind: Some(Kind::NumberValue(1.0)) }; 8000];
+    let list = Value { kind: Some(Kind::ListValue(ListValue { values: numbers })) };
+    let large = Some(Struct { fields: [("a".to_owned(), list)].into() });
+    let one = |n| CreateCustomerRequest { metadata: large.clone(), ..customer(&format!("{n}@y")) };
+    let request = BatchCreateCustomersRequest { requests: (0..30).map(one).collect() };
+    let many = app.client.clone().batch_create_customers(request).await.unwrap().into_inner();
+    let ids: Vec<&str> = many.customers.iter().map(|customer| &*customer.customer_id).collect();
+    refusal(get(&ids).await).names(&["customer_ids"]);
+    assert_eq!(get(&ids[..15]).await.unwrap().len(), 15);
 }

@@ -1,3 +1,4 @@
+use futures::future::join_all;
 use proto::{
     events::v1::{OrderReturned, ReturnedLine},
     orders::v1::{
@@ -196,6 +197,35 @@ async fn the_same_request_again_answers_with_its_return() {
     let mended = ReturnOrderRequest { request_id: too_much.request_id, ..mended };
     app.take_back(mended).await.unwrap();
     app.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_units_come_back_once() {
+    let app = App::start().await;
+    let clients = [app.client.clone(), app.start_another().await];
+    app.stock("A", 1000, "0.13").await;
+    for _ in 0..20 {
+        let order = app.placed(&[("A", 5)]).await;
+        app.ship(&order.order_id).await.unwrap();
+        let line = order.lines[0].line_id.as_str();
+        // Of 5 units, 2 can come back twice.
+        let calls = (0..4).map(|n| {
+            let (mut client, request) =
+                (clients[n % 2].clone(), returning(&order.order_id, &[(line, 2, n < 2)]));
+            async move { client.return_order(request).await }
+        });
+        let (back, refused): (Vec<_>, Vec<_>) =
+            join_all(calls).await.into_iter().partition(Result::is_ok);
+        assert_eq!(back.len(), 2);
+        for answer in refused {
+            let refused = refusal(answer);
+            refused.is(Code::FailedPrecondition, "OVER_RETURN");
+            assert_eq!(refused.facts, [format!("{line}: requested 2, returnable 1")]);
+        }
+        assert_eq!(quantities(&app.order(&order.order_id).await), [[5, 5, 0, 4]]);
+    }
+    app.check_books().await;
+    assert_eq!(app.deadlocks().await, 0);
 }
 
 #[tokio::test]

@@ -209,6 +209,10 @@ async fn every_bad_field_is_named_and_nothing_changes() {
     for paths in [&[][..], &["*"], &["place_time"]] {
         refusal(app.update_order(changing(&draft, paths)).await).names(&["update_mask"]);
     }
+    let lines =
+        vec![CreateOrderLine { unit_price: money("9999999999.99"), ..line("A", 1_000_000) }];
+    let priceless = UpdateOrderRequest { lines, ..relining(&draft.order_id, &[]) };
+    refusal(app.update_order(priceless).await).names(&["lines"]);
     let nothing = new_id();
     let refused = refusal(app.update_order(relining(&nothing, &[("A", 1)])).await);
     refused.is(Code::NotFound, "ORDER_NOT_FOUND");
