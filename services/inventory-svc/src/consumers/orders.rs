@@ -58,7 +58,7 @@ impl Apply for OrderFates {
         "order.deleted",
     ];
 
-    /// Two statements when all were placed, eleven whatever happened. Locks as every command does.
+    /// Two statements when all were placed, ten whatever happened. Locks as every command does.
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
         let fates = events.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let chosen = |wanted: fn(&Fate) -> bool| -> BTreeSet<OrderId> {

@@ -1,4 +1,4 @@
-//! What several orders have reserved, locked and written together. However many orders: five statements to lock, seven to write at most.
+//! What several orders have reserved, locked and written together. However many orders: four statements to lock, seven to write at most.
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::Client;
 use clap::Parser;
 use inventory_svc::{Config, Sweeper};
 use log::{Cause, Log, NewEvent};
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) orders: FakeOrders,
     pub(crate) sweeper: Sweeper,
     played_orders: PlayedService,
+    config: Config,
+    bus: Client,
     shutdown: Shutdown,
     _database: TestDb,
     _nats: TestNats,
@@ -71,16 +74,10 @@ impl App {
         let bus = log::connect(&config.nats, "test").await.unwrap();
         let played_orders = PlayedService::start(&database, bus.clone(), "orders", &shutdown).await;
 
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let pool = pg::connect(&config.postgres, "inventory").await.unwrap();
         let to_orders = config.client.client(&config.orders_url).unwrap();
         let sweeper = Sweeper::new(Log::new(pool.clone(), "inventory"), to_orders);
-        let told = shutdown.clone();
-        tokio::spawn(async move {
-            inventory_svc::serve(&config, pool, bus, listener, told).await.unwrap();
-        });
-        let channel = rpc::ClientConfig::default().client(&url).unwrap();
+        let channel = serve(&config, bus.clone(), &shutdown).await;
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
         Self {
             client: InventoryServiceClient::new(channel.clone()),
@@ -90,10 +87,17 @@ impl App {
             orders,
             sweeper,
             played_orders,
+            config,
+            bus,
             shutdown,
             _database: database,
             _nats: nats,
         }
+    }
+
+    /// One more of the service, on the same database and bus.
+    pub(crate) async fn replica(&self) -> InventoryServiceClient<rpc::Client> {
+        InventoryServiceClient::new(serve(&self.config, self.bus.clone(), &self.shutdown).await)
     }
 
     /// Adds a product for 9.99 each, of which so many are on hand.
@@ -321,6 +325,17 @@ impl App {
         .unwrap();
         assert_eq!(told.unwrap_or_default(), worth.unwrap_or_default());
     }
+}
+
+async fn serve(config: &Config, bus: Client, shutdown: &Shutdown) -> rpc::Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let pool = pg::connect(&config.postgres, "inventory").await.unwrap();
+    let (config, shutdown) = (config.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        inventory_svc::serve(&config, pool, bus, listener, shutdown).await.unwrap();
+    });
+    rpc::ClientConfig::default().client(&url).unwrap()
 }
 
 pub(crate) fn new_order() -> String {

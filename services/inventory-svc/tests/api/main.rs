@@ -28,6 +28,7 @@ mod release_reservation;
 mod return_stock;
 mod list_reservations;
 mod reorder_needed;
+mod causes;
 mod order_events;
 mod once;
 mod sweeper;

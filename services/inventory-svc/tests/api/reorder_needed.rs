@@ -110,6 +110,26 @@ async fn orders_that_are_reserved_together_tell_once() {
     assert_eq!(needed(&app).await, [4]);
 }
 
+/// What was told is kept with the item: another one of the service, or one that starts later, knows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_of_the_service_tell_once() {
+    let app = Arc::new(ten_of("HOT").await);
+    let replica = app.replica().await;
+    let mut reserving = JoinSet::new();
+    for caller in 0..10 {
+        let mut client = if caller % 2 == 0 { app.client.clone() } else { replica.clone() };
+        reserving.spawn(async move {
+            let lines = vec![pb::ReserveStockLine { sku: "HOT".to_owned(), quantity: 1 }];
+            let order_id = new_order();
+            let request = pb::ReserveStockRequest { order_id, lines, ..Default::default() };
+            client.reserve_stock(request).await.unwrap();
+        });
+    }
+    reserving.join_all().await;
+    assert_eq!(needed(&app).await, [4]);
+    app.check_books().await;
+}
+
 #[tokio::test]
 async fn it_says_whose_request_it_was() {
     let app = ten_of("A").await;
