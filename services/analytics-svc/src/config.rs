@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use chrono_tz::Tz;
 
@@ -8,7 +8,30 @@ pub struct Config {
     #[command(flatten)]
     pub server: rpc::ServerConfig,
     #[command(flatten)]
+    pub client: rpc::ClientConfig,
+    #[command(flatten)]
     pub telemetry: telemetry::TelemetryConfig,
+    /// Where the dashboard is, for browsers.
+    #[arg(long, env = "BRAMBLE_HTTP_ADDR", default_value = "127.0.0.1:8080")]
+    pub http_addr: SocketAddr,
+    /// Who has the newest orders, and how its log is.
+    #[arg(long, env = "BRAMBLE_ORDERS_URL", default_value = "http://127.0.0.1:50051")]
+    pub orders_url: String,
+    /// Who knows what is to be reordered, and how its log is.
+    #[arg(long, env = "BRAMBLE_INVENTORY_URL", default_value = "http://127.0.0.1:50052")]
+    pub inventory_url: String,
+    /// Whose log the dashboard asks about.
+    #[arg(long, env = "BRAMBLE_BILLING_URL", default_value = "http://127.0.0.1:50053")]
+    pub billing_url: String,
+    /// The same.
+    #[arg(long, env = "BRAMBLE_HR_URL", default_value = "http://127.0.0.1:50054")]
+    pub hr_url: String,
+    /// The same.
+    #[arg(long, env = "BRAMBLE_LEDGER_URL", default_value = "http://127.0.0.1:50055")]
+    pub ledger_url: String,
+    /// Who writes the materializations.
+    #[arg(long, env = "BRAMBLE_OLAP_URL", default_value = "http://127.0.0.1:50057")]
+    pub olap_url: String,
     /// Folder of the materializations, which olap-consumer writes.
     #[arg(long, env = "BRAMBLE_OLAP_DIR")]
     pub olap_dir: PathBuf,

@@ -3,6 +3,7 @@
 //! A request walks through the modules in the order in which they are declared here: [`grpc`] reads it, [`queries`] wait until the
 //! materializations include what the caller asked for and choose one version of them, [`store`] asks DuckDB; [`domain`] knows what a
 //! business day is and when a version includes enough. People's own SQL comes in by [`flight`] and runs in [`sandbox`], away from all else.
+//! [`http`] is the dashboard: the same figures, and how the fleet is, for people.
 //!
 //! **Invariant:** an answer comes from one version of the materializations, whole; its watermark is that version's.
 //!
@@ -12,6 +13,7 @@
 
 mod config;
 mod grpc;
+mod http;
 mod flight;
 mod queries;
 mod domain;
@@ -40,7 +42,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("analytics-svc", &config.telemetry)?;
     let shutdown = rpc::on_signal()?;
     let listener = config.server.bind(DEFAULT_PORT).await?;
-    serve(&config, listener, shutdown).await
+    let pages = config.server.bind_at(config.http_addr).await?;
+    serve(&config, listener, pages, shutdown).await
 }
 
 /// Runs one query of a stranger's, if this process was started for that.
@@ -50,10 +53,11 @@ pub fn work_if_asked() -> Option<ExitCode> {
     asked.then(sandbox::work)
 }
 
-/// Serves on a listener that the caller has bound, so that a test can ask for port 0.
+/// Serves on listeners that the caller has bound, one for gRPC and one for the dashboard, so that a test can ask for port 0.
 pub async fn serve(
     config: &Config,
     listener: TcpListener,
+    pages: TcpListener,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let folder = Folder::new(&config.olap_dir).context("BRAMBLE_OLAP_DIR")?;
@@ -62,11 +66,14 @@ pub async fn serve(
     let sql = flight::Sql { sandbox: Sandbox::new(Arc::clone(&folder), config)? };
     let materializations = Materializations { folder, database: Arc::new(database) };
     let (manifest, duckdb) = (materializations.clone(), materializations.clone());
+    let dashboard = http::Dashboard::new(config, materializations.clone())?;
+    let server = config.server.clone();
     let analytics = grpc::Analytics { materializations, time_zone: config.time_zone };
     rpc::Server::new(shutdown)
         .needs("manifest", move || manifest.clone().are_there())
         .needs("duckdb", move || duckdb.clone().can_be_asked())
         .service(AnalyticsServiceServer::new(analytics))
+        .background(|shutdown| dashboard.serve(server, pages, shutdown))
         .foreign_service(FlightServiceServer::new(sql), "analytics.sql")
         .serve(&config.server, listener)
         .await

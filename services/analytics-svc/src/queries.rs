@@ -48,6 +48,25 @@ pub(crate) async fn sales_by_hour(
     of.ask(min_position, query).await
 }
 
+/// Hours, and the newest in which something was sold if that was looked for.
+pub(crate) type HoursAndNewest = (Vec<HourOfSales>, Option<DateTime<Utc>>);
+
+/// Hours that begin in `[from, until)`; if nothing was sold since `day` began, the newest hour in which something was, too.
+#[tracing::instrument(name = "analytics.sales_around", skip_all)]
+pub(crate) async fn sales_around(
+    of: &Materializations,
+    (from, day, until): (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>),
+    limit: i64,
+) -> Result<Found<HoursAndNewest>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        let hours = store::sales_by_hour(db, version, from, until, limit)?;
+        let sold = hours.iter().any(|hour| hour.hour >= day && hour.order_count > 0);
+        let newest = if sold { None } else { store::newest_hour_of_sales(db, version)? };
+        Ok((hours, newest))
+    };
+    of.ask(MinPosition::default(), query).await
+}
+
 /// By SKU, behind `after`.
 #[tracing::instrument(name = "analytics.get_stock_snapshot", skip_all)]
 pub(crate) async fn stock_snapshot(

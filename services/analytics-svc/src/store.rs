@@ -51,6 +51,20 @@ pub(crate) fn sales_by_hour(
     each_once(hours, |hour| hour.hour)
 }
 
+/// The newest hour in which something was sold.
+pub(crate) fn newest_hour_of_sales(
+    db: &Connection,
+    version: &Version,
+) -> Result<Option<DateTime<Utc>>, AnalyticsError> {
+    let Some(files) = version.files(SALES_BY_HOUR)? else { return Ok(None) };
+    let mut statement = db.prepare(
+        "select epoch_us(max(hour))
+         from read_parquet(string_split($1, chr(10)), hive_partitioning = false) where order_count > 0",
+    )?;
+    let newest: Option<i64> = statement.query_row(params![files], |row| row.get(0))?;
+    newest.map(time).transpose()
+}
+
 /// By SKU, behind `after`. `skus` are the only ones looked for, unless it is empty.
 pub(crate) fn stock_levels(
     db: &Connection,

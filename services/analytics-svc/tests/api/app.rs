@@ -21,6 +21,8 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct App {
     pub(crate) client: AnalyticsServiceClient<rpc::Client>,
     pub(crate) url: String,
+    /// Where browsers go.
+    pub(crate) dashboard: String,
     pub(crate) olap: Olap,
     pub(crate) shutdown: Shutdown,
     _folder: TempDir,
@@ -46,15 +48,17 @@ impl App {
         let config = Config::parse_from(all);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dashboard = format!("http://{}", pages.local_addr().unwrap());
         let shutdown = Shutdown::new();
         let told = shutdown.clone();
         tokio::spawn(async move {
-            analytics_svc::serve(&config, listener, told).await.unwrap();
+            analytics_svc::serve(&config, listener, pages, told).await.unwrap();
         });
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
         let client = AnalyticsServiceClient::new(channel);
         let olap = Olap::new(folder.path());
-        Self { client, url, olap, shutdown, _folder: folder }
+        Self { client, url, dashboard, olap, shutdown, _folder: folder }
     }
 
     pub(crate) async fn sales(

@@ -3,6 +3,8 @@
 
 mod app;
 mod olap;
+mod browser;
+mod neighbours;
 
 mod query_sales_by_hour;
 mod get_stock_snapshot;
@@ -11,6 +13,7 @@ mod min_position;
 mod versions;
 mod damage;
 mod readiness;
+mod dashboard;
 mod process;
 mod sql;
 mod sql_processes;

@@ -36,6 +36,7 @@ pub(crate) fn start(folder: &str, settings: &[(&str, &str)]) -> (Process, String
     let mut child = Command::new(env!("CARGO_BIN_EXE_analytics-svc"))
         .env_clear()
         .env("BRAMBLE_GRPC_ADDR", "127.0.0.1:0")
+        .env("BRAMBLE_HTTP_ADDR", "127.0.0.1:0")
         .env("BRAMBLE_OLAP_DIR", folder)
         // Nothing may depend on where the machine is.
         .env("TZ", "Asia/Kolkata")
@@ -46,7 +47,7 @@ pub(crate) fn start(folder: &str, settings: &[(&str, &str)]) -> (Process, String
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let process = Process(child);
     let mut line = String::new();
-    while !line.contains("serving") {
+    while !line.contains("serving") || line.contains("pages") {
         line.clear();
         assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended before it served");
     }
