@@ -1,11 +1,14 @@
-use proto::orders::v1::{OrderStatus, PlaceOrderRequest};
+use proto::{
+    inventory::v1::ArchiveProductRequest,
+    orders::v1::{OrderStatus, PlaceOrderRequest},
+};
 use tonic::Code;
 
 use testkit::refusal;
 
 use crate::{
     app::App,
-    requests::{new_id, placing, prices, totals},
+    requests::{new_id, placing, prices, relining, totals},
 };
 
 #[tokio::test]
@@ -42,6 +45,23 @@ async fn placing_twice_places_once() {
     }
     assert_eq!(app.levels("A").await, (5, 2));
     assert_eq!(app.told_of(&draft.order_id).await, ["order.created 1", "order.placed 2"]);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn what_is_not_sold_any_more_is_not_placed() {
+    let app = App::start().await;
+    app.stock("A", 5, "1.00").await;
+    app.stock("B", 0, "1.00").await;
+    let draft = app.draft(&[("A", 1), ("B", 1)]).await;
+    let sku = "B".to_owned();
+    let request = ArchiveProductRequest { sku, ..Default::default() };
+    app.inventory.clone().archive_product(request).await.unwrap();
+    let refused = refusal(app.place(&draft.order_id).await);
+    refused.is(Code::FailedPrecondition, "PRODUCT_ARCHIVED");
+    assert_eq!(app.order(&draft.order_id).await, draft);
+    app.update_order(relining(&draft.order_id, &[("A", 1)])).await.unwrap();
+    app.place(&draft.order_id).await.unwrap();
     app.check_books().await;
 }
 

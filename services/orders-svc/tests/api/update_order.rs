@@ -139,6 +139,24 @@ async fn whoever_places_a_draft_places_what_it_is_then() {
 }
 
 #[tokio::test]
+async fn stock_that_is_held_for_other_lines_is_waited_for() {
+    let app = App::start_with_proxy().await;
+    app.stock("A", 9, "1.00").await;
+    let draft = app.draft(&[("A", 2)]).await;
+    app.proxy.set(Way::LeavesFiveSeconds);
+    refusal(app.place(&draft.order_id).await).is(Code::Aborted, "RESERVATION_RAN_OUT");
+    app.proxy.set(Way::Open);
+    app.update_order(relining(&draft.order_id, &[("A", 3)])).await.unwrap();
+    refusal(app.place(&draft.order_id).await).is(Code::AlreadyExists, "RESERVATION_DIFFERS");
+    app.run_out(&draft.order_id, 3600).await;
+    assert_eq!(app.sweeper.step().await.unwrap(), 1);
+    let placed = app.place(&draft.order_id).await.unwrap();
+    assert_eq!(totals(&placed), ("3.00", "0.00"));
+    app.check_books().await;
+    assert_eq!(app.levels("A").await, (9, 3));
+}
+
+#[tokio::test]
 async fn a_change_of_what_has_changed_since_it_was_read_is_refused() {
     let app = App::start().await;
     app.stock("A", 9, "1.00").await;
