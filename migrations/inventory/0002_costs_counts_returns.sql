@@ -49,6 +49,16 @@ set movement_count = (select count(*) from inventory.stock_movements m where m.s
     -- What fell before anybody was told of it is not told now: `ListItems` shows it.
     reorder_told = low and (reorder_point > 0 or qty_on_hand > 0);
 
+-- A service of the first release, which may go on until it is replaced, does not number its movements.
+create function inventory.number_movement() returns trigger language plpgsql as $$
+begin
+  update inventory.inventory_items set movement_count = movement_count + 1
+  where sku = new.sku returning movement_count into new.sequence;
+  return new;
+end $$;
+create trigger stock_movements_number before insert on inventory.stock_movements
+  for each row when (new.sequence is null) execute function inventory.number_movement();
+
 alter table inventory.reservation_items
   add column released_qty integer not null default 0,
   -- What all that was shipped had cost, and all that came back.

@@ -132,7 +132,8 @@ fn read(event: &Event) -> Result<(OrderId, Fate), ApplyError> {
             }
             Fate::Returned { return_id: data.return_id.parse().map_err(refused)?, goods }
         }
-        _ => Fate::Over,
+        "order.cancelled" | "order.deleted" => Fate::Over,
+        other => return Err(ApplyError::Refused(format!("{other} is no fate of an order"))),
     };
     Ok((order_id, fate))
 }

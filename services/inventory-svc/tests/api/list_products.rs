@@ -113,19 +113,20 @@ async fn a_name_prefix_uses_the_index_on_names() {
     let mut db = app.db.acquire().await.unwrap();
     sqlx::raw_sql(
         "set plan_cache_mode = force_generic_plan;
-         prepare listed (text, text, text, bigint) as
+         prepare listed (text, text, text, boolean, bigint) as
          select sku from inventory.products
-         where name ~>=~ $1 and name ~<=~ $2 and (name ~>~ $1 or sku > $3)
-         order by name using ~<~, sku limit $4",
+         where name ~>=~ $1 and name ~<=~ $2 and (name ~>~ $1 or sku > $3) and (archived_at is null or $4)
+         order by name using ~<~, sku limit $5",
     )
     .execute(&mut *db)
     .await
     .unwrap();
-    let plan: Vec<String> =
-        sqlx::query_scalar("explain (costs off) execute listed ('Part 12', 'Part 13', '', 51)")
-            .fetch_all(&mut *db)
-            .await
-            .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(
+        "explain (costs off) execute listed ('Part 12', 'Part 13', '', false, 51)",
+    )
+    .fetch_all(&mut *db)
+    .await
+    .unwrap();
     assert!(
         plan.iter().any(|line| line.contains("Index Scan using idx_products_name")),
         "{plan:#?}"

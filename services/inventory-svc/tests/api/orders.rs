@@ -59,6 +59,13 @@ macro_rules! only_get_order {
             ) -> Result<Response<pb::GetOrderResponse>, Status> {
                 self.find(&request.into_inner().order_id)
             }
+            type WatchOrderStream = tonic::Streaming<pb::WatchOrderResponse>;
+            async fn watch_order(
+                &self,
+                _: Request<pb::WatchOrderRequest>,
+            ) -> Result<Response<Self::WatchOrderStream>, Status> {
+                Err(Status::unimplemented("is never asked"))
+            }
             $(async fn $name(
                 &self,
                 _: Request<pb::$request>,
@@ -77,6 +84,18 @@ only_get_order! {
     create_order(CreateOrderRequest) -> CreateOrderResponse;
     place_order(PlaceOrderRequest) -> PlaceOrderResponse;
     list_orders(ListOrdersRequest) -> ListOrdersResponse;
+    batch_get_customers(BatchGetCustomersRequest) -> BatchGetCustomersResponse;
+    update_customer(UpdateCustomerRequest) -> UpdateCustomerResponse;
+    archive_customer(ArchiveCustomerRequest) -> ArchiveCustomerResponse;
+    restore_customer(RestoreCustomerRequest) -> RestoreCustomerResponse;
+    update_order(UpdateOrderRequest) -> UpdateOrderResponse;
+    delete_order(DeleteOrderRequest) -> DeleteOrderResponse;
+    batch_get_orders(BatchGetOrdersRequest) -> BatchGetOrdersResponse;
+    hold_order(HoldOrderRequest) -> HoldOrderResponse;
+    release_order(ReleaseOrderRequest) -> ReleaseOrderResponse;
+    return_order(ReturnOrderRequest) -> ReturnOrderResponse;
+    list_shipments(ListShipmentsRequest) -> ListShipmentsResponse;
+    list_returns(ListReturnsRequest) -> ListReturnsResponse;
     ship_order(ShipOrderRequest) -> ShipOrderResponse;
     cancel_order(CancelOrderRequest) -> CancelOrderResponse;
 }

@@ -1,8 +1,10 @@
 //! A database that is full of what the first release has written.
 
+use proto::inventory::v1::AdjustmentReason;
+use sqlx::{Connection, PgConnection};
 use testkit::TestDb;
 
-use sqlx::{Connection, PgConnection};
+use crate::app::{App, new_order};
 
 /// Deliveries and orders in every state, as version 1 of the schema keeps them.
 const FIRST_RELEASE: &str = "
@@ -76,12 +78,24 @@ async fn the_first_releases_stock_balances_and_goes_on() {
         states,
         ["A 1: held", "A 3, B 2: confirmed", "A 0: shipped", "A 0: released", "B 0: shipped"]
     );
-    let app = crate::app::App::start_on(database).await;
+
+    // A service of the first release goes on until it is replaced.
+    sqlx::raw_sql(
+        "update inventory.inventory_items set qty_on_hand = 7, reserved_qty = 4, reorder_point = 0 where sku = 'A';
+         insert into inventory.stock_movements (id, sku, qty, reason, ref_id)
+         select gen_random_uuid(), 'A', 1, 'receipt', gen_random_uuid() from generate_series(1, 2)",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+    let app = App::start_on(database).await;
     app.check_books().await;
+    assert_eq!(app.item("A").await.movement_count, 5);
+    app.adjust(AdjustmentReason::Lost, &[("A", -2)]).await.unwrap();
     let order = "00000000-0000-7000-8000-000000000002";
     app.buy("A", 1, "6").await;
-    app.commit(order, &crate::app::new_order(), &[]).await.unwrap();
-    app.take_back(order, &crate::app::new_order(), &[("A", 4, true)]).await.unwrap();
+    app.commit(order, &new_order(), &[]).await.unwrap();
+    app.take_back(order, &new_order(), &[("A", 4, true)]).await.unwrap();
     // A sixth of 6.00 each: what left before costs were known brings its part of the three.
     assert_eq!((app.levels("A").await, app.value("A").await), ((7, 1), "6.00".into()));
     app.check_books().await;

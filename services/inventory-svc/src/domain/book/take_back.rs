@@ -81,3 +81,27 @@ fn cost_of_return(line: &mut ReservedLine, qty: i32) -> Result<Money, InventoryE
     line.returned_cost = back.map_err(|_| InventoryError::ValueOutOfRange(line.sku.clone()))?;
     Ok(cost)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn whatever_leaves_between_returns_they_bring_back_what_left() {
+        let money = |text| Money::parse(text).unwrap();
+        let mut line = ReservedLine {
+            shipped_qty: 2,
+            shipped_cost: money("2.01"),
+            ..ReservedLine::new(OrderId(Uuid::from_u128(1)), "a".to_owned(), 10)
+        };
+        assert_eq!(cost_of_return(&mut line, 1).unwrap(), money("1.01"), "half a penny up");
+        // Eight more leave for nothing: by now each had cost 0.201.
+        line.shipped_qty = 10;
+        assert_eq!(cost_of_return(&mut line, 1).unwrap(), Money::ZERO, "never negative");
+        assert_eq!(cost_of_return(&mut line, 4).unwrap(), money("0.20"));
+        assert_eq!(cost_of_return(&mut line, 4).unwrap(), money("0.80"));
+        assert_eq!((line.returned_qty, line.returned_cost), (10, money("2.01")));
+    }
+}
