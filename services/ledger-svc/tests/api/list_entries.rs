@@ -1,11 +1,11 @@
 use log::NewEvent;
-use proto::ledger::v1::{Entry, ListEntriesRequest};
+use proto::ledger::v1::{Entry, ListEntriesRequest, NewJournal};
 use testkit::refusal;
 use tonic::Code;
 
 use crate::{
-    app::{App, money, new_id},
-    events::{issued, paid, voided},
+    app::{App, capital, money, new_id},
+    events::{Pay, approved, issued, paid, stock, voided},
 };
 
 const DAY: &str = "2026-03-31";
@@ -124,6 +124,42 @@ async fn a_document_has_all_that_was_booked_for_it() {
         app.hear(&[paid(&new_id(), "1.00", &[(&invoice, "1.00")], "0.00", DAY)]).await;
     }
     assert_eq!(pages, [&of_invoice[..2], &of_invoice[2..4], &of_invoice[4..]]);
+}
+
+#[tokio::test]
+async fn documents_of_every_kind_can_be_asked_for() {
+    let app = App::start().await;
+    let ids = [(); 6].map(|()| new_id());
+    let [invoice, payment, order, delivery, run, about] = &ids;
+    app.hear(&[issued(invoice, "1.00", "0.00", DAY), paid(payment, "2.00", &[], "2.00", DAY)])
+        .await;
+    let moved = [
+        stock("stock.shipped", order, "", "3.00", DAY),
+        stock("stock.received", "", delivery, "4.00", DAY),
+    ];
+    app.hear_from("inventory", &moved).await;
+    app.hear_from("hr", &[approved(run, Pay([500, 0, 0, 0, 0, 0]), DAY)]).await;
+    let by_hand = app.post(capital("6.00", DAY)).await.unwrap().journal_id;
+    let about_an_order =
+        NewJournal { ref_type: "order".to_owned(), ref_id: about.clone(), ..capital("7.00", DAY) };
+    app.post(about_an_order).await.unwrap();
+    for (ref_type, ref_id, debit) in [
+        ("invoice", invoice, "1100 1.00 0.00"),
+        ("payment", payment, "1200 2.00 0.00"),
+        ("order", order, "5000 3.00 0.00"),
+        ("stock", delivery, "1001 4.00 0.00"),
+        ("payroll", run, "7000 5.00 0.00"),
+        ("journal", &by_hand, "1200 6.00 0.00"),
+        ("order", about, "1200 7.00 0.00"),
+    ] {
+        let request = ListEntriesRequest {
+            ref_type: ref_type.to_owned(),
+            ref_id: ref_id.clone(),
+            ..Default::default()
+        };
+        let (entries, _) = list(&app, request).await;
+        assert_eq!((entries.len(), &*entries[1]), (2, debit), "{ref_type}");
+    }
 }
 
 #[tokio::test]
