@@ -166,8 +166,9 @@ def check_services(code: Code, pods: dict, named: dict) -> list[str]:
         door = named.get(("Service", service.name), {"spec": {"ports": [], "selector": {}}})["spec"]
         ports = {port["containerPort"]: port["name"] for port in container["ports"]}
         opened = [(port["port"], port["targetPort"]) for port in door["ports"]]
-        if opened != [(service.port, ports.get(service.port))] or door["selector"] != spec["selector"]["matchLabels"]:
-            problems.append(f"{service.name}: its Service does not lead to port {service.port}")
+        wanted = [(port, ports.get(port)) for port in (service.port, service.http_port) if port]
+        if opened != wanted or door["selector"] != spec["selector"]["matchLabels"]:
+            problems.append(f"{service.name}: its Service leads to {opened} instead of {wanted}")
     return problems + check_shared_volume(pods)
 
 

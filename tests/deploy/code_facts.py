@@ -61,7 +61,18 @@ class Service:
         if "ClientConfig" not in self.shared:
             return set()
         urls = (re.fullmatch(r"BRAMBLE_(\w+)_URL", name) for name in self.settings)
-        return {f"{url[1].lower()}-svc" for url in urls if url and url[1] != "NATS"}
+        return {called_by(url[1]) for url in urls if url and url[1] != "NATS"}
+
+    @property
+    def http_port(self) -> int | None:
+        """Where it has pages for people."""
+        address = self.settings.get("BRAMBLE_HTTP_ADDR")
+        return int(address.default.rsplit(":", 1)[1]) if address else None
+
+
+def called_by(word: str) -> str:
+    """The service that BRAMBLE_<word>_URL names."""
+    return "olap-consumer" if word == "OLAP" else f"{word.lower()}-svc"
 
 
 @dataclass
@@ -98,7 +109,8 @@ class Code:
             for rpc, permission in self.rpcs[called].items()
             if f".{re.sub('(?<!^)(?=[A-Z])', '_', rpc).lower()}(" in service.source
         )
-        return set(calls) | ({"log.read"} if service.follows else set())
+        tells = {"log.status"} if ".get_log_status(" in service.source else set()
+        return set(calls) | tells | ({"log.read"} if service.follows else set())
 
     def tracked(self) -> list[str]:
         """The files that git keeps."""

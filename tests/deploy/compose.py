@@ -44,7 +44,7 @@ def check(code: Code) -> list[str]:
         env = {key: secret_or_text(value) for key, value in container["environment"].items()}
         deployed = Deployed(container.get("command"), env, f"/run/secrets/{service.name}.token", "/run/secrets/public.pem")
         problems += check_service(code, service, deployed)
-        problems += check_door(service.name, service.port, container)
+        problems += check_door(service.name, service.port, service.http_port, container)
         mounted = [volume for volume in container.get("volumes", []) if volume.startswith("olap:")]
         if ("BRAMBLE_OLAP_DIR" in service.settings) != bool(mounted):
             problems.append(f"{service.name}: the volume of the materializations is not where BRAMBLE_OLAP_DIR is a setting")
@@ -93,10 +93,10 @@ def check_container(name: str, container: dict, compose: dict) -> list[str]:
     return problems
 
 
-def check_door(name: str, port: int, container: dict) -> list[str]:
+def check_door(name: str, port: int, http_port: int | None, container: dict) -> list[str]:
     problems = []
-    if container.get("ports") != [f"127.0.0.1:{port}:{port}"]:
-        problems.append(f"{name}: its port {port} is not published to loopback")
+    if container.get("ports") != [f"127.0.0.1:{door}:{door}" for door in (port, http_port) if door]:
+        problems.append(f"{name}: its ports are not published to loopback")
     if container["healthcheck"]["test"] != ["CMD", "bramble", "health", "--url", f"http://127.0.0.1:{port}"]:
         problems.append(f"{name}: its health check does not ask port {port}")
     for given, setting in (("public.pem", "BRAMBLE_AUTH_PUBLIC_KEY"), (f"{name}.token", "BRAMBLE_TOKEN_FILE")):

@@ -61,6 +61,7 @@ def check_service(code: Code, service: Service, deployed: Deployed) -> list[str]
     problems += [f"{service.name}: {name} is not set" for name in sorted(service.must_be_set() - env.keys())]
     problems += [f"{service.name}: {name} is no setting of it" for name in sorted(env.keys() - service.may_be_set())]
     expect("BRAMBLE_GRPC_ADDR", f"0.0.0.0:{service.port}")
+    expect("BRAMBLE_HTTP_ADDR", f"0.0.0.0:{service.http_port}")
     expect("BRAMBLE_PLAINTEXT", "true")
     expect("BRAMBLE_AUTH_PUBLIC_KEY", deployed.key_file)
     expect("BRAMBLE_TOKEN_FILE", deployed.token_file)
@@ -68,7 +69,7 @@ def check_service(code: Code, service: Service, deployed: Deployed) -> list[str]
         if called not in code.services:
             problems.append(f"{service.name} calls {called}, which does not exist")
             continue
-        expect(f"BRAMBLE_{called.removesuffix('-svc').upper()}_URL", f"http://{called}:{code.services[called].port}")
+        expect(f"BRAMBLE_{called.split('-')[0].upper()}_URL", f"http://{called}:{code.services[called].port}")
     if service.schema:
         schema = service.schema
         expect("DATABASE_URL", f"postgres://{schema}_svc@postgres:5432/bramble")

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -78,6 +80,9 @@ class Fleet:
         for service in code.services.values():
             self.replacements[f"http://{service.name}:{service.port}"] = f"http://127.0.0.1:{self.ports[service.name]}"
             self.replacements[f"0.0.0.0:{service.port}"] = f"0.0.0.0:{self.ports[service.name]}"
+            if service.http_port:
+                self.dashboard = bus.free_port()
+                self.replacements[f"0.0.0.0:{service.http_port}"] = f"0.0.0.0:{self.dashboard}"
 
     def sell(self) -> list[str]:
         self.make_secrets()
@@ -151,7 +156,27 @@ class Fleet:
         self.run("health", "--url", f"http://127.0.0.1:{self.ports['analytics-svc']}", "--wait", f"{WAIT_S}s")
         day = ("--from", "2026-01-05", "--to", "2026-01-06")
         problems += eventually("the order is among the sales", lambda: '"12.00"' in self.run("report", "sales", *day, "--format", "json", env=me))
-        return problems
+        # Whose token is as it is told to be made.
+        panels = ("sales", "receivables", "stock", "orders", "fleet")
+        problems += [f"the dashboard shows {panel} to who has no token" for panel in panels if self.panel(panel, None)[0] != 401]
+        token = (self.secrets / "me.token").read_text().strip()
+        problems += [f"the dashboard: {panel}: {answer}" for panel in panels for answer in [self.panel(panel, token)] if answer[0] != 200]
+
+        def all_is_well() -> bool:
+            services = self.panel("fleet", token)[1].get("services", [])
+            return len(services) == len(self.code.services) and all(
+                service["state"] == "serving" and not service.get("error") for service in services)
+
+        return problems + eventually("the dashboard says that all is well", all_is_well)
+
+    def panel(self, name: str, token: str | None) -> tuple[int, dict]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.dashboard}/api/{name}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, json.load(refusal)
 
     def stop(self, running: dict[str, subprocess.Popen]) -> list[str]:
         problems = []

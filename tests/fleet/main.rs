@@ -7,8 +7,10 @@
 )]
 
 mod world;
+mod clerk;
 
 mod sale;
+mod books;
 mod any_order;
 mod upgrade;
 mod killed;
