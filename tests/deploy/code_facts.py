@@ -107,7 +107,8 @@ class Code:
             permission
             for called in service.calls()
             for rpc, permission in self.rpcs[called].items()
-            if f".{re.sub('(?<!^)(?=[A-Z])', '_', rpc).lower()}(" in service.source
+            # A call takes a request: flush() is something else.
+            if re.search(rf"\.{re.sub('(?<!^)(?=[A-Z])', '_', rpc).lower()}\((?!\))", service.source)
         )
         tells = {"log.status"} if ".get_log_status(" in service.source else set()
         return set(calls) | tells | ({"log.read"} if service.follows else set())

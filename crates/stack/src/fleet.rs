@@ -27,6 +27,8 @@ const SERVICES: [(&str, u16); 7] = [
 ];
 /// Of the services that have one: `<schema>-svc`, which logs in as `<schema>_svc`.
 pub const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"];
+/// Where the dashboard is, which analytics-svc serves, when that port is free.
+const DASHBOARD_PORT: u16 = 8080;
 const READY_MAX: Duration = Duration::from_secs(60);
 
 /// Where a fleet's data are.
@@ -59,6 +61,7 @@ pub enum Ports {
 pub struct Fleet {
     settings: Settings,
     ports: Vec<u16>,
+    dashboard_port: u16,
     programs: Vec<Program>,
 }
 
@@ -74,7 +77,11 @@ impl Fleet {
 
     /// One that does not run yet.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
-        Ok(Self { ports: choose(settings.ports)?, settings, programs: Vec::new() })
+        let known: Vec<u16> = SERVICES.iter().map(|(_, port)| *port).collect();
+        let ports = choose(settings.ports, &known)?;
+        // By itself: others like that port, too.
+        let dashboard_port = choose(settings.ports, &[DASHBOARD_PORT])?.remove(0);
+        Ok(Self { ports, dashboard_port, settings, programs: Vec::new() })
     }
 
     /// Brings the database up to date, with the foreign keys that cross schemas, which share it here.
@@ -123,6 +130,12 @@ impl Fleet {
     #[must_use]
     pub fn url(&self, service: &str) -> String {
         format!("http://{}", self.address(service))
+    }
+
+    /// What a browser takes.
+    #[must_use]
+    pub fn dashboard(&self) -> String {
+        format!("http://127.0.0.1:{}", self.dashboard_port)
     }
 
     #[must_use]
@@ -211,6 +224,7 @@ impl Fleet {
         command
             .envs(self.urls())
             .env("BRAMBLE_GRPC_ADDR", self.address(service))
+            .env("BRAMBLE_HTTP_ADDR", format!("127.0.0.1:{}", self.dashboard_port))
             .env("BRAMBLE_NATS_URL", nats_url)
             .env("BRAMBLE_OLAP_DIR", folder.join("olap"))
             .env("BRAMBLE_AUTH_PUBLIC_KEY", folder.join("keys/public.pem"))
@@ -248,18 +262,29 @@ pub fn log_in(url: &str, role: &str, password: &str) -> anyhow::Result<String> {
     Ok(format!("{scheme}://{role}:{password}@{place}"))
 }
 
-fn choose(ports: Ports) -> anyhow::Result<Vec<u16>> {
-    let known: Vec<u16> = SERVICES.iter().map(|(_, port)| *port).collect();
+/// The known ports if all of them are to be used and free, else as many others.
+fn choose(ports: Ports, known: &[u16]) -> anyhow::Result<Vec<u16>> {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     if ports == Ports::WellKnown && known.iter().all(is_free) {
-        return Ok(known);
+        return Ok(known.to_vec());
     }
-    Ok(SERVICES.iter().map(|_| free_port()).collect::<Result<_, _>>()?)
+    Ok(known.iter().map(|_| free_port()).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_moves_only_those_that_belong_together() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = taken.local_addr().unwrap().port();
+        let moved = choose(Ports::WellKnown, &[taken]).unwrap();
+        assert!(moved.len() == 1 && moved[0] != taken, "{moved:?}");
+        let free = free_port().unwrap();
+        assert_eq!(choose(Ports::WellKnown, &[free]).unwrap(), [free]);
+        assert_ne!(choose(Ports::Any, &[free]).unwrap(), [free]);
+    }
 
     #[test]
     fn each_service_logs_in_as_itself() {

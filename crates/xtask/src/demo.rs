@@ -49,8 +49,10 @@ Where everything is:
 {}
 
 Try next (grpcurl and more in the README):
+  {}/?day={DAY}
   grpcurl -plaintext {orders} list
   grpcurl -plaintext -d '{{\"page_size\": 3}}' {orders} bramble.orders.v1.OrdersService/ListOrders",
-        running.describe()
+        running.describe(),
+        running.fleet.dashboard()
     )
 }

@@ -112,6 +112,7 @@ impl Running {
             lines.push(format!("  {:<14} {}", "Postgres", self.admin_url));
             lines.push(format!("  {:<14} {}", "NATS", nats.url()));
         }
+        lines.push(format!("  {:<14} {}", "dashboard", self.fleet.dashboard()));
         lines.push(format!("  {:<14} {}", "logs, keys", self.fleet.folder().display()));
         lines.join("\n")
     }
