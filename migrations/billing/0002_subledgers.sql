@@ -101,7 +101,6 @@ create trigger credit_movements_append_only before update or delete or truncate 
 create index receivable_movements_customer_id_effective_date_idx
   on billing.receivable_movements (customer_id, effective_date);
 create index receivable_movements_effective_date_idx on billing.receivable_movements (effective_date);
-create index receivable_movements_invoice_id_idx on billing.receivable_movements (invoice_id);
 create index receivable_movements_payment_id_idx
   on billing.receivable_movements (payment_id) where payment_id is not null;
 create index receivable_movements_allocation_idx
@@ -156,6 +155,7 @@ alter table billing.payments
     case when reversed_at is null then unallocated between 0 and amount else unallocated between -amount and 0 end);
 create index payments_customer_id_id_idx on billing.payments (customer_id, id);
 create index payments_unallocated_idx on billing.payments (customer_id, id) where unallocated <> 0;
+create index payments_unallocated_id_idx on billing.payments (id) where unallocated <> 0;
 
 alter table billing.credit_notes
   add column customer_id uuid,

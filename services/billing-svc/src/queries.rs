@@ -40,7 +40,8 @@ pub(crate) async fn payments(
     let (mut tx, only) = (snapshot(log).await?, unallocated_only);
     let found = match customer_id {
         Some(id) => store::payments::list_of_customer(&mut tx, id, only, before, limit).await?,
-        None => store::payments::list(&mut tx, only, before, limit).await?,
+        None if only => store::payments::list_unallocated(&mut tx, before, limit).await?,
+        None => store::payments::list(&mut tx, before, limit).await?,
     };
     let ids: Vec<Uuid> = found.iter().map(|payment| payment.id.0).collect();
     let mut all = store::payments::whereabouts_of(&mut tx, &ids).await?;

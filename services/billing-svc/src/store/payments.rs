@@ -91,16 +91,24 @@ pub(crate) async fn find_by_reference(
         .await
 }
 
-/// Newest first, behind a key.
+/// Newest first, behind a key. A statement for each filter, whose plan starts at its index.
 pub(crate) async fn list(
     db: &mut PgConnection,
-    unallocated_only: bool,
+    before: Option<PaymentId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Payment>> {
+    payments!("where ($1::uuid is null or id < $1) order by id desc limit $2", before as _, limit)
+        .fetch_all(db)
+        .await
+}
+
+pub(crate) async fn list_unallocated(
+    db: &mut PgConnection,
     before: Option<PaymentId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Payment>> {
     payments!(
-        "where (not $1::bool or unallocated <> 0) and ($2::uuid is null or id < $2) order by id desc limit $3",
-        unallocated_only,
+        "where unallocated <> 0 and ($1::uuid is null or id < $1) order by id desc limit $2",
         before as _,
         limit,
     )
@@ -108,7 +116,6 @@ pub(crate) async fn list(
     .await
 }
 
-/// The same of one customer: a statement of its own, whose plan starts at the customer.
 pub(crate) async fn list_of_customer(
     db: &mut PgConnection,
     customer_id: CustomerId,

@@ -100,6 +100,13 @@ async fn what_is_asked_for_is_found_by_an_index() {
             "payments_customer_id_id_idx",
         ),
         (
+            "uuid, bigint",
+            "select id from billing.payments where unallocated <> 0 and ($1::uuid is null or id < $1)
+             order by id desc limit $2",
+            "null, 51".to_owned(),
+            "payments_unallocated_id_idx",
+        ),
+        (
             "uuid",
             "select id from billing.payments where customer_id = $1 and unallocated <> 0",
             id.to_owned(),

@@ -36,6 +36,7 @@ async fn whatever_customers_do_the_books_tie() {
     join_all(seeds.map(|seed| Customer::new(&app, seed).live())).await;
     assert_eq!(app.log.dead_letters().await, [""; 0]);
     app.check_books().await;
+    check_days(&app).await;
     // All of it did happen.
     for event_type in [
         "invoice.issued",
@@ -57,6 +58,37 @@ async fn whatever_customers_do_the_books_tie() {
     for rare in [owed_back, absorbed] {
         let count: i64 = sqlx::query_scalar(rare).fetch_one(&app.db).await.unwrap();
         assert!(count > 0, "none: {rare}");
+    }
+}
+
+/// What is owed on a day, asked for today, is what had moved up to it.
+async fn check_days(app: &App) {
+    let days: Vec<(String, String)> = sqlx::query_as(
+        "select d::date::text, coalesce(sum(m.amount), 0.00)::text
+         from generate_series(date '2025-12-30', current_date + 60, '5 days') d
+         left join billing.receivable_movements m on m.effective_date <= d::date group by d order by d",
+    )
+    .fetch_all(&app.db)
+    .await
+    .unwrap();
+    let pence = |money: &Option<proto::common::v1::Money>| {
+        money.clone().unwrap().amount.replace('.', "").parse::<i64>().unwrap()
+    };
+    for (as_of_date, owed) in days {
+        let request = pb::GetAgeingRequest { as_of_date, page_size: 1000, ..Default::default() };
+        let answer = app.client.clone().get_ageing(request).await.unwrap().into_inner();
+        let total = answer.total.unwrap();
+        assert_eq!(total.total.clone().unwrap().amount, owed, "{}", answer.as_of_date);
+        let buckets = [
+            &total.current,
+            &total.days_1_to_30,
+            &total.days_31_to_60,
+            &total.days_61_to_90,
+            &total.days_over_90,
+        ];
+        assert_eq!(buckets.map(pence).iter().sum::<i64>(), pence(&total.total));
+        let customers = answer.customers.iter().map(|one| &one.buckets.as_ref().unwrap().total);
+        assert_eq!(customers.map(pence).sum::<i64>(), pence(&total.total));
     }
 }
 
@@ -86,6 +118,7 @@ impl<'a> Customer<'a> {
             self.check_balance().await;
         }
         self.check_documents().await;
+        self.check_statement().await;
     }
 
     async fn place(&mut self) {
@@ -105,6 +138,12 @@ impl<'a> Customer<'a> {
         let named = (self.dice.roll(2) == 0).then(|| self.any_invoice());
         self.note(format!("pay {} for {named:?}", text(amount)));
         let mut request = payment(&self.id, &text(amount));
+        if self.dice.roll(3) == 0 {
+            // Recorded late, perhaps for what was not invoiced yet on that day.
+            let day = self.app.days_ago(self.dice.roll(250)).await;
+            let day: chrono::DateTime<chrono::Utc> = day.parse().unwrap();
+            request.receive_time = Some(rpc::to_time(day));
+        }
         if let Some(place) = named {
             request.invoice_id.clone_from(&self.account.invoices[place].id);
         }
@@ -275,6 +314,30 @@ impl<'a> Customer<'a> {
     async fn check_balance(&self) {
         let expected = (text(self.account.owed()), text(self.account.credit()));
         assert_eq!(self.app.balance(&self.id).await, expected, "{}", self.story());
+    }
+
+    /// The lines lead from nothing to what is owed less credit.
+    async fn check_statement(&self) {
+        let today = self.app.today().await;
+        let request = pb::GetStatementRequest {
+            customer_id: self.id.clone(),
+            from_date: "2025-12-01".to_owned(),
+            to_date: today.to_string(),
+            page_size: 1000,
+            ..Default::default()
+        };
+        let answer = self.app.client.clone().get_statement(request).await.unwrap().into_inner();
+        let pence = |money: &Option<proto::common::v1::Money>| {
+            money.clone().unwrap().amount.replace('.', "").parse::<i64>().unwrap()
+        };
+        let mut balance = 0;
+        for line in &answer.lines {
+            balance += pence(&line.amount);
+            assert_eq!(pence(&line.balance), balance, "{}", self.story());
+        }
+        assert_eq!((pence(&answer.opening_balance), pence(&answer.closing_balance)), (0, balance));
+        let expected = self.account.owed() - self.account.credit();
+        assert_eq!(balance, expected, "{}", self.story());
     }
 
     async fn check_documents(&self) {
