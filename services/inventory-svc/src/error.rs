@@ -22,6 +22,8 @@ pub enum InventoryError {
     /// `list` is the field of the request that they stand in, each with its place in it.
     #[error("not in the catalogue: {}", first_of(skus, |(_, sku)| sku.clone()))]
     UnknownSkus { list: &'static str, skus: Vec<(usize, String)> },
+    #[error("these products are too large together: ask for fewer")]
+    AnswerTooLarge,
     #[error("too little stock: {}", first_of(&.0.0, |short| format!("{} ({short})", short.sku)))]
     Short(Shortage),
     #[error("not sold any more: {}", first_of(.0, Clone::clone))]
@@ -113,7 +115,7 @@ impl Refusal for InventoryError {
             | Self::ShipmentDiffers(_)
             | Self::ReturnDiffers(_)
             | Self::RequestIdUsed(_) => Code::AlreadyExists,
-            Self::UnknownSkus { .. } => Code::InvalidArgument,
+            Self::UnknownSkus { .. } | Self::AnswerTooLarge => Code::InvalidArgument,
             Self::ProductArchived(_)
             | Self::ProductInStock { .. }
             | Self::Short(_)
@@ -137,7 +139,7 @@ impl Refusal for InventoryError {
         match self {
             Self::ProductNotFound(_) => "PRODUCT_NOT_FOUND",
             Self::ProductExists(_) | Self::ProductsDiffer(_) => "PRODUCT_EXISTS",
-            Self::UnknownSkus { .. } => "INVALID_REQUEST",
+            Self::UnknownSkus { .. } | Self::AnswerTooLarge => "INVALID_REQUEST",
             Self::ProductArchived(_) => "PRODUCT_ARCHIVED",
             Self::ProductInStock { .. } => "PRODUCT_IN_STOCK",
             Self::StaleEtag(_) => "ETAG_STALE",
@@ -208,6 +210,7 @@ impl Refusal for InventoryError {
             Self::RequestIdUsed(id) => fact("request_id", id.to_string()),
             Self::ProductsDiffer(_)
             | Self::UnknownSkus { .. }
+            | Self::AnswerTooLarge
             | Self::Full
             | Self::Stopping
             | Self::Database(_)
@@ -219,6 +222,7 @@ impl Refusal for InventoryError {
         let (list, skus, what) = match self {
             Self::ProductsDiffer(skus) => ("requests", skus, "exists with other contents"),
             Self::UnknownSkus { list, skus } => (*list, skus, "is not in the catalogue"),
+            Self::AnswerTooLarge => return vec![("skus".to_owned(), self.to_string())],
             _ => return Vec::new(),
         };
         let field = |(place, sku): &(usize, String)| {

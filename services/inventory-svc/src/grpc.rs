@@ -5,6 +5,7 @@ mod show;
 
 use ids::OrderId;
 use log::Log;
+use prost::Message;
 use proto::inventory::v1 as pb;
 use rpc::{Fields, Page};
 use sqlx::{Postgres, pool::PoolConnection};
@@ -20,6 +21,8 @@ use crate::{
 
 /// Transactions at a time: while one commits, the next gathers.
 const BATCH_WORKERS: usize = 2;
+/// Below the 4 MiB that a gRPC client takes in one message.
+const ANSWER_MAX_BYTES: usize = 3 << 20;
 
 pub(crate) struct Inventory {
     log: Log,
@@ -122,7 +125,11 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         let found = store::products::find_all(&mut *self.db().await?, &skus).await;
         let found = found.map_err(InventoryError::from)?;
         let products = found.into_iter().map(show::product).collect();
-        Ok(Response::new(pb::BatchGetProductsResponse { products }))
+        let answer = pb::BatchGetProductsResponse { products };
+        if answer.encoded_len() > ANSWER_MAX_BYTES {
+            return Err(InventoryError::AnswerTooLarge.into());
+        }
+        Ok(Response::new(answer))
     }
 
     async fn list_products(

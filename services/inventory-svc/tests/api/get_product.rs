@@ -43,3 +43,26 @@ async fn those_of_many_that_exist_are_found() {
     refusal(get(&["A", "a b"]).await).names(&["skus[1]"]);
     refusal(get(&["A"; 1001]).await).names(&["skus"]);
 }
+
+#[tokio::test]
+async fn too_many_large_ones_are_refused_before_a_message_is_too_large() {
+    let app = App::start().await;
+    sqlx::query(
+        "insert into inventory.products (sku, name, description, price)
+         select 'S-' || n, 'Part', repeat('é', 10000), 1 from generate_series(1, 160) n",
+    )
+    .execute(&app.db)
+    .await
+    .unwrap();
+    let get = async |count: i32| {
+        let skus = (1..=count).map(|n| format!("S-{n}")).collect();
+        let request = BatchGetProductsRequest { skus };
+        app.client
+            .clone()
+            .batch_get_products(request)
+            .await
+            .map(|got| got.into_inner().products.len())
+    };
+    assert_eq!(get(150).await.unwrap(), 150);
+    refusal(get(160).await).names(&["skus"]);
+}
