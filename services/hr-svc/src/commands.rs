@@ -5,6 +5,7 @@ mod create_employee;
 mod update_employee;
 mod terminate_employee;
 mod rehire_employee;
+mod correct_first_day;
 mod set_salary;
 mod create_payroll_run;
 mod recalculate_payroll_run;
@@ -14,6 +15,7 @@ mod discard_payroll_run;
 mod reverse_payroll_run;
 
 pub(crate) use approve_payroll_run::approve_payroll_run;
+pub(crate) use correct_first_day::correct_first_day;
 pub(crate) use create_employee::{CreateEmployee, create_employee};
 pub(crate) use create_payroll_run::{CreatePayrollRun, create_payroll_run, preview_payroll_run};
 pub(crate) use discard_payroll_run::discard_payroll_run;

@@ -87,6 +87,7 @@ impl Refusal for HrError {
             Self::StaleEtag(_) | Self::StaleRunEtag(_) => "ETAG_STALE",
             Self::NotEmployable { why, .. } => match why {
                 NotEmployable::LastDayTooEarly { .. } => "LAST_DAY_TOO_EARLY",
+                NotEmployable::FirstDayTooLate { .. } => "FIRST_DAY_TOO_LATE",
                 NotEmployable::StillEmployed { .. } => "STILL_EMPLOYED",
                 NotEmployable::EmploymentsOverlap { .. } => "EMPLOYMENTS_OVERLAP",
                 NotEmployable::TooManyEmployments => "TOO_MANY_EMPLOYMENTS",

@@ -6,9 +6,9 @@
 //!
 //! **Invariant:** pay and personal data are in no event, log line or trace; of a payroll run the totals are told.
 //!
-//! **Invariant:** what live runs of a month (approved or paid ones) pay to somebody is never more than once what the month comes to, and a
-//! run's sums are those of its payslips. Neither ever changes after the approval: a run is taken back by its mirror, and the two come to
-//! nothing.
+//! **Invariant:** a run pays what the month comes to as it is approved, less what live runs of the month (approved or paid ones) have paid
+//! before: nobody is paid twice for a day. A run is the sum of its payslips. Neither changes after the approval: it is taken back by a
+//! mirror, and the two come to nothing.
 //!
 //! **Invariant:** of a year's unchanged salary any twelve months in a row earn just the year's pence, and the days of a month just the
 //! month's.

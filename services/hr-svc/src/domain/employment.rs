@@ -1,9 +1,9 @@
 //! From when to when somebody works here.
 //!
-//! | newest employment | terminate | rehire |
-//! |---|---|---|
-//! | without a last day | gets one | refused; on its own first day it is answered as it is |
-//! | with a last day | it is moved | another one begins after it |
+//! | newest employment | terminate | rehire | correct the first day |
+//! |---|---|---|---|
+//! | without a last day | gets one | refused; on its own first day it is answered as it is | it is moved |
+//! | with a last day | it is moved | another one begins after it | it is moved, to the day after the last one at the latest |
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub(crate) struct Employment {
 pub enum NotEmployable {
     #[error("the employment began on {first_day}: its last day is the day before at the earliest")]
     LastDayTooEarly { first_day: NaiveDate },
+    #[error("the employment ended on {last_day}: its first day is the day after at the latest")]
+    FirstDayTooLate { last_day: NaiveDate },
     #[error("is employed since {first_day}, without a last day")]
     StillEmployed { first_day: NaiveDate },
     #[error("the employment before ends on {last_day}: the next one begins later")]
@@ -69,6 +71,31 @@ impl Employee {
             return Err(NotEmployable::TooManyEmployments);
         }
         self.employments.push(Employment { first_day, last_day: None });
+        self.version += 1;
+        Ok(Some(self))
+    }
+
+    /// With another first day of the newest employment, one version later; none when it has this one already.
+    pub(crate) fn first_day_corrected(
+        mut self,
+        first_day: NaiveDate,
+    ) -> Result<Option<Self>, NotEmployable> {
+        let before = self.employments.iter().rev().nth(1).copied();
+        let Some(newest) = self.employments.last_mut() else { return Ok(None) };
+        if newest.first_day == first_day {
+            return Ok(None);
+        }
+        if let Some(last_day) = newest.last_day
+            && last_day.succ_opt().is_some_and(|latest| first_day > latest)
+        {
+            return Err(NotEmployable::FirstDayTooLate { last_day });
+        }
+        if let Some(last_day) = before.and_then(|before| before.last_day)
+            && first_day <= last_day
+        {
+            return Err(NotEmployable::EmploymentsOverlap { last_day });
+        }
+        newest.first_day = first_day;
         self.version += 1;
         Ok(Some(self))
     }

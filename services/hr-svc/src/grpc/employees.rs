@@ -92,6 +92,16 @@ impl pb::hr_service_server::HrService for Hr {
         Ok(Response::new(pb::RehireEmployeeResponse { employee }))
     }
 
+    async fn correct_first_day(
+        &self,
+        request: Request<pb::CorrectFirstDayRequest>,
+    ) -> Result<Response<pb::CorrectFirstDayResponse>, Status> {
+        let command = read::correct_first_day(&request.into_inner())?;
+        let employee = commands::correct_first_day(&self.log, self.zone, &command).await?;
+        let employee = Some(show::employee(employee));
+        Ok(Response::new(pb::CorrectFirstDayResponse { employee }))
+    }
+
     async fn set_salary(
         &self,
         request: Request<pb::SetSalaryRequest>,

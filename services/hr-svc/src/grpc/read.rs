@@ -131,6 +131,22 @@ pub(super) fn rehire_employee(request: &pb::RehireEmployeeRequest) -> Result<OnE
     Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
 }
 
+pub(super) fn correct_first_day(
+    request: &pb::CorrectFirstDayRequest,
+) -> Result<OnEmployee, Status> {
+    let pb::CorrectFirstDayRequest { request_id, employee_id, first_day, etag } = request;
+    let mut fields = Fields::default();
+    let (request_key, cause) = key(&mut fields, request_id, "CorrectFirstDay", request);
+    let id = fields.id("employee_id", employee_id);
+    if first_day.is_empty() {
+        fields.bad("first_day", "is required");
+    }
+    let day = day(&mut fields, "first_day", first_day);
+    let Some(id) = id else { return Err(fields.refuse()) };
+    fields.done()?;
+    Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
+}
+
 pub(super) fn set_salary(request: &pb::SetSalaryRequest) -> Result<SetSalary, Status> {
     let mut fields = Fields::default();
     let (request_key, cause) = key(&mut fields, &request.request_id, "SetSalary", request);

@@ -42,7 +42,7 @@ pub(crate) async fn insert(
     Ok(inserted == 1)
 }
 
-/// The newest employment: a new one, or the last day of the one that there is.
+/// The newest employment: a new one, or other days of the one that there is.
 pub(crate) async fn write_newest_employment(
     tx: &mut PgConnection,
     id: EmployeeId,
@@ -52,7 +52,8 @@ pub(crate) async fn write_newest_employment(
     let place = i32::try_from(employments.len()).unwrap_or(i32::MAX);
     sqlx::query!(
         "insert into hr.employments (employee_id, place, first_day, last_day) values ($1, $2, $3, $4)
-         on conflict (employee_id, place) do update set last_day = excluded.last_day",
+         on conflict (employee_id, place)
+         do update set first_day = excluded.first_day, last_day = excluded.last_day",
         id as _,
         place,
         newest.first_day,

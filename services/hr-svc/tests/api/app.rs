@@ -158,6 +158,19 @@ impl App {
         Ok(self.client.clone().rehire_employee(request).await?.into_inner().employee.unwrap())
     }
 
+    pub(crate) async fn correct(
+        &self,
+        employee: &pb::Employee,
+        first_day: &str,
+    ) -> Result<pb::Employee, Status> {
+        let request = pb::CorrectFirstDayRequest {
+            employee_id: employee.employee_id.clone(),
+            first_day: first_day.to_owned(),
+            ..Default::default()
+        };
+        Ok(self.client.clone().correct_first_day(request).await?.into_inner().employee.unwrap())
+    }
+
     pub(crate) async fn set_salary(
         &self,
         employee: &pb::Employee,

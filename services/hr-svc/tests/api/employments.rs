@@ -7,7 +7,10 @@ use tonic::Code;
 
 use testkit::refusal;
 
-use crate::app::{App, day, new_id, spans};
+use crate::{
+    app::{App, day, new_id, spans},
+    payroll::{gross, regular},
+};
 
 fn span(first_day: &str, last_day: &str) -> (String, String) {
     (first_day.to_owned(), last_day.to_owned())
@@ -102,6 +105,74 @@ async fn what_does_not_fit_is_refused() {
     let overlap = "update hr.employments set last_day = '2026-04-01' where place = 1";
     let refused = sqlx::query(overlap).execute(&app.db).await.unwrap_err();
     assert!(refused.to_string().contains("overlap"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_first_day_is_corrected_and_what_was_earned_before_it_is_paid() {
+    let app = App::start().await;
+    let ann = app.hire(120_000, "2024-03-11").await;
+    app.set_salary(&ann, 240_000, "2024-06-01").await.unwrap();
+    let corrected = app.correct(&ann, "2024-02-01").await.unwrap();
+    assert_eq!(spans(&corrected), [span("2024-02-01", "")]);
+    assert_eq!(app.correct(&ann, "2024-02-01").await.unwrap(), corrected, "nothing to correct");
+    let said = |from: &str, pence: i64| (from.to_owned(), pence);
+    let all =
+        [said("2024-02-01", 120_000), said("2024-03-11", 120_000), said("2024-06-01", 240_000)];
+    assert_eq!(app.salary_history(&ann.employee_id).await, all);
+    assert_eq!(gross(&app.run(regular("2024-02")).await), 10_000);
+    let told = app.log.events_of(&ann.employee_id).await.pop().unwrap();
+    let data = json!({"employeeId": ann.employee_id, "changedFields": ["employments"]});
+    assert_eq!(told, ("employee.updated".to_owned(), 3, data));
+    // Later, too: nothing is said anew, and the month that was run is made good by no one.
+    let later = app.correct(&ann, "2024-03-01").await.unwrap();
+    assert_eq!((spans(&later), later.salary_pence), (vec![span("2024-03-01", "")], Some(240_000)));
+    assert_eq!(app.salary_history(&ann.employee_id).await, all);
+    refusal(app.draft_more("2024-02").await).is(Code::FailedPrecondition, "NET_NEGATIVE");
+}
+
+#[tokio::test]
+async fn a_first_day_fits_between_the_days_around_it() {
+    let app = App::start().await;
+    let ann = app.hire(1, "2024-01-01").await;
+    app.terminate(&ann, "2024-03-31").await.unwrap();
+    let refused = refusal(app.correct(&ann, "2024-04-02").await);
+    refused.is(Code::FailedPrecondition, "FIRST_DAY_TOO_LATE");
+    assert_eq!(refused.facts, [format!("employee_id: {}", ann.employee_id)]);
+    app.correct(&ann, "2024-04-01").await.unwrap();
+    app.correct(&ann, "2024-03-01").await.unwrap();
+    app.rehire(&ann, "2024-06-01").await.unwrap();
+    for first_day in ["2024-03-31", "2023-01-01"] {
+        let refused = refusal(app.correct(&ann, first_day).await);
+        refused.is(Code::FailedPrecondition, "EMPLOYMENTS_OVERLAP");
+    }
+    let corrected = app.correct(&ann, "2024-04-01").await.unwrap();
+    assert_eq!(spans(&corrected), [span("2024-03-01", "2024-03-31"), span("2024-04-01", "")]);
+    let bad = pb::CorrectFirstDayRequest { request_id: "x".to_owned(), ..Default::default() };
+    let refused = refusal(app.client.clone().correct_first_day(bad).await);
+    refused.names(&["request_id", "employee_id", "first_day"]);
+    let stale = pb::CorrectFirstDayRequest {
+        employee_id: ann.employee_id.clone(),
+        first_day: "2024-05-01".to_owned(),
+        etag: ann.etag.clone(),
+        request_id: String::new(),
+    };
+    let refused = refusal(app.client.clone().correct_first_day(stale.clone()).await);
+    refused.is(Code::Aborted, "ETAG_STALE");
+    let nobody = Employee { employee_id: new_id(), ..ann };
+    refusal(app.correct(&nobody, "2024-01-01").await).is(Code::NotFound, "EMPLOYEE_NOT_FOUND");
+
+    let again = pb::CorrectFirstDayRequest { request_id: new_id(), etag: corrected.etag, ..stale };
+    let calls = (0..100).map(async |_| app.client.clone().correct_first_day(again.clone()).await);
+    let mut etags: Vec<String> = join_all(calls)
+        .await
+        .into_iter()
+        .map(|answer| answer.unwrap().into_inner().employee.unwrap().etag)
+        .collect();
+    etags.dedup();
+    assert_eq!(etags.len(), 1);
+    let other = pb::CorrectFirstDayRequest { first_day: "2024-05-02".to_owned(), ..again };
+    let used = app.client.clone().correct_first_day(other).await;
+    refusal(used).is(Code::AlreadyExists, "REQUEST_ID_USED");
 }
 
 #[tokio::test]

@@ -88,12 +88,14 @@ async fn salaries_and_employments_have_doors_of_their_own() {
     let leave =
         pb::TerminateEmployeeRequest { employee_id: employee_id.clone(), ..Default::default() };
     let back = pb::RehireEmployeeRequest { employee_id, ..Default::default() };
+    let correct = pb::CorrectFirstDayRequest::default();
     let mut nobody = caller(&["employees.read", "payroll.run"]);
     let refused = [
         (refusal(nobody.set_salary(set.clone()).await), "employees.write"),
         (refusal(nobody.list_salaries(list.clone()).await), "pay.read"),
         (refusal(nobody.terminate_employee(leave.clone()).await), "employees.write"),
         (refusal(nobody.rehire_employee(back).await), "employees.write"),
+        (refusal(nobody.correct_first_day(correct).await), "employees.write"),
     ];
     for (refused, permission) in refused {
         refused.is(Code::PermissionDenied, "PERMISSION_MISSING");
