@@ -48,7 +48,7 @@ pub(crate) struct CreditAllocation {
     pub(crate) day: NaiveDate,
 }
 
-/// Twelve statements. Locks the customer's account, then the invoices by (due date, id).
+/// At most thirteen statements. Locks the customer's account, then the invoices by (due date, id).
 #[tracing::instrument(name = "billing.allocate_credit", skip_all)]
 pub(crate) async fn allocate_credit(
     log: &Log,

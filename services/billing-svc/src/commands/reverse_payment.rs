@@ -41,7 +41,7 @@ struct Unwound {
     credits: Vec<CreditMovement>,
 }
 
-/// Fourteen statements. Locks the customer's account, then the invoices by (due date, id).
+/// At most sixteen statements. Locks the customer's account, then the invoices by (due date, id).
 #[tracing::instrument(name = "billing.reverse_payment", skip_all, fields(payment.id = %command.id))]
 pub(crate) async fn reverse_payment(
     log: &Log,

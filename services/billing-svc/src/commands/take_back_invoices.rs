@@ -41,7 +41,7 @@ enum Step<'a> {
 }
 
 /// Takes the orders' invoices back, whole or in part: one to which nothing has happened is voided with its order, another gets a credit note,
-/// which makes what had been paid the customer's credit. What was taken back before, by hand too, is not taken back again. Nine statements
+/// which makes what had been paid the customer's credit. What was taken back before, by hand too, is not taken back again. Eight statements
 /// however many; locks invoices by (due date, id).
 pub(crate) async fn take_back_invoices(
     tx: &mut PgConnection,
