@@ -1,10 +1,17 @@
 //! What the materializations say, what a business day is, and when a version includes enough. Pure: values in, values out.
 
+mod reports;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use tables::{AR_AGEING, SALES_BY_HOUR, STOCK_SNAPSHOT, TABLES, Table, WATERMARK};
+pub(crate) use reports::{
+    AccountTotals, Buckets, CustomerAgeing, Period, PeriodOfSales, Rank, SkuSales, totals,
+};
+pub(crate) use tables::{
+    AR_AGEING, OPEN_INVOICES, ORDER_FACTS, SALES_BY_HOUR, STOCK_BY_DAY, STOCK_SNAPSHOT, TABLES,
+    TRIAL_BALANCE, Table, WATERMARK,
+};
 
 use std::collections::BTreeMap;
 
@@ -14,7 +21,7 @@ use manifest::Counted;
 use money::Money;
 
 /// The services whose logs olap-consumer counts.
-pub(crate) const SOURCES: [&str; 3] = ["orders", "inventory", "billing"];
+pub(crate) const SOURCES: [&str; 4] = ["orders", "inventory", "billing", "ledger"];
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct HourOfSales {

@@ -43,6 +43,10 @@ pub(crate) enum AnalyticsError {
     NotMoney(#[from] MoneyError),
     #[error("{0} is no time")]
     NotATime(i64),
+    #[error("{0} is no day")]
+    NotADay(String),
+    #[error("{0} is no id")]
+    NotAnId(String),
     #[error("{0} is there twice")]
     ThereTwice(String),
     #[error("a query failed")]
@@ -67,6 +71,8 @@ impl Refusal for AnalyticsError {
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
+            | Self::NotADay(_)
+            | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => Code::Internal,
         }
@@ -90,6 +96,8 @@ impl Refusal for AnalyticsError {
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
+            | Self::NotADay(_)
+            | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => "INTERNAL",
         }
@@ -119,6 +127,8 @@ impl Refusal for AnalyticsError {
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
+            | Self::NotADay(_)
+            | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => Vec::new(),
         }

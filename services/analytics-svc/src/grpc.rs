@@ -1,12 +1,16 @@
 //! The service's face: each method reads its request, calls one function, and answers.
 
-use chrono::{DateTime, TimeDelta, Utc};
+mod reports;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proto::analytics::v1 as pb;
 use rpc::{Fields, Page};
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use crate::{
+    AnalyticsError,
     domain::{self, Ageing, HourOfSales, MinPosition, SOURCES, StockLevel},
     queries::{self, Found, Materializations},
     store::Version,
@@ -15,7 +19,13 @@ use crate::{
 const PAGE_SIZE_DEFAULT: i32 = 1000;
 const PAGE_SIZE_MAX: i32 = 10_000;
 const SKUS_MAX: usize = 1000;
+const TOP_DEFAULT: i32 = 10;
+const TOP_MAX: i32 = 1000;
 const MIN_POSITION_MAX: usize = 16;
+
+/// The days that are written with four digits.
+const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(1, 1, 1).unwrap();
+const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(9999, 12, 31).unwrap();
 
 pub(crate) struct Analytics {
     pub(crate) materializations: Materializations,
@@ -63,7 +73,8 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
     ) -> Result<Response<pb::GetStockSnapshotResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let filters = request.skus.join("\n");
+        let day = fields.optional_date("as_of_date", &request.as_of_date);
+        let filters = format!("{} {}", request.as_of_date, request.skus.join("\n"));
         let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
         let after: Option<String> = page.token.key(&mut fields);
         fields.count("skus", request.skus.len(), 0, SKUS_MAX);
@@ -73,8 +84,11 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         fields.done()?;
 
         let (of, after) = (&self.materializations, after.unwrap_or_default());
-        let found = queries::stock_snapshot(of, min_position, after, skus, page.limit()).await?;
-        let Found(mut stock, version) = found;
+        let limit = page.limit();
+        let Found(mut stock, version) = match day {
+            None => queries::stock_snapshot(of, min_position, after, skus, limit).await?,
+            Some(day) => queries::stock_of_day(of, min_position, day, after, skus, limit).await?,
+        };
         let next_page_token = page.cut(&mut stock.levels, |level| level.sku.clone());
         Ok(Response::new(pb::GetStockSnapshotResponse {
             levels: stock.levels.into_iter().map(show_level).collect(),
@@ -98,6 +112,133 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         let Found(ageing, version) = queries::ar_ageing(of, min_position, day, zone).await?;
         Ok(Response::new(show_ageing(&ageing, &version, zone)))
     }
+
+    async fn query_sales_by_period(
+        &self,
+        request: Request<pb::QuerySalesByPeriodRequest>,
+    ) -> Result<Response<pb::QuerySalesByPeriodResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let period = reports::read_period(&mut fields, request.period);
+        let days = (request.start_date.as_str(), request.end_date.as_str());
+        let instants = reports::read_days(&mut fields, self.time_zone, days);
+        let filters = format!("{period:?} {days:?}");
+        let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
+        let after: Option<NaiveDate> = page.token.key(&mut fields);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, what) = (&self.materializations, (period, self.time_zone));
+        // No period begins on the first day of all.
+        let after = after.filter(is_common_year).unwrap_or(FIRST_DAY);
+        let limit = page.limit();
+        let found =
+            queries::sales_by_period(of, min_position, what, instants, after, limit).await?;
+        let Found(mut periods, version) = found;
+        let next_page_token = page.cut(&mut periods, |sales| rpc::to_date(sales.start));
+        Ok(Response::new(pb::QuerySalesByPeriodResponse {
+            periods: periods.iter().map(|sales| reports::show_period(period, sales)).collect(),
+            next_page_token,
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
+    async fn query_sales_by_sku(
+        &self,
+        request: Request<pb::QuerySalesBySkuRequest>,
+    ) -> Result<Response<pb::QuerySalesBySkuResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let days = (request.start_date.as_str(), request.end_date.as_str());
+        let instants = reports::read_days(&mut fields, self.time_zone, days);
+        let filters = format!("{days:?}");
+        let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
+        let after: Option<String> = page.token.key(&mut fields);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, after) = (&self.materializations, after.unwrap_or_default());
+        let found = queries::sales_by_sku(of, min_position, instants, after, page.limit()).await?;
+        let Found(mut skus, version) = found;
+        let next_page_token = page.cut(&mut skus, |sales| sales.sku.clone());
+        Ok(Response::new(pb::QuerySalesBySkuResponse {
+            skus: skus.into_iter().map(reports::show_sku).collect(),
+            next_page_token,
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
+    async fn get_top_products(
+        &self,
+        request: Request<pb::GetTopProductsRequest>,
+    ) -> Result<Response<pb::GetTopProductsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let days = (request.start_date.as_str(), request.end_date.as_str());
+        let instants = reports::read_days(&mut fields, self.time_zone, days);
+        let rank = reports::read_rank(&mut fields, request.rank);
+        let limit = if request.limit == 0 { TOP_DEFAULT } else { request.limit };
+        let limit = i64::from(fields.within("limit", limit, 1, TOP_MAX));
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let of = &self.materializations;
+        let found = queries::top_products(of, min_position, rank, instants, limit).await?;
+        let Found(skus, version) = found;
+        Ok(Response::new(pb::GetTopProductsResponse {
+            skus: skus.into_iter().map(reports::show_sku).collect(),
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
+    async fn query_ar_ageing_by_customer(
+        &self,
+        request: Request<pb::QueryArAgeingByCustomerRequest>,
+    ) -> Result<Response<pb::QueryArAgeingByCustomerResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let page = read_page(&mut fields, request.page_size, &request.page_token, "");
+        let after: Option<Uuid> = page.token.key(&mut fields);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, zone) = (&self.materializations, self.time_zone);
+        let (after, limit) = (after.unwrap_or_default(), page.limit());
+        let found = queries::ageing_by_customer(of, min_position, zone, after, limit).await?;
+        let Found((day, mut customers), version) = found;
+        let next_page_token = page.cut(&mut customers, |owing| owing.customer_id.to_string());
+        Ok(Response::new(pb::QueryArAgeingByCustomerResponse {
+            as_of_date: rpc::to_date(day),
+            customers: customers.iter().map(reports::show_customer).collect(),
+            next_page_token,
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
+    async fn get_trial_balance(
+        &self,
+        request: Request<pb::GetTrialBalanceRequest>,
+    ) -> Result<Response<pb::GetTrialBalanceResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let day = fields.optional_date("as_of_date", &request.as_of_date);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, day) = (&self.materializations, day.unwrap_or(LAST_DAY));
+        let Found(accounts, version) = queries::trial_balance(of, min_position, day).await?;
+        let (debit, credit) = domain::totals(&accounts).map_err(AnalyticsError::from)?;
+        Ok(Response::new(pb::GetTrialBalanceResponse {
+            accounts: accounts.into_iter().map(reports::show_account).collect(),
+            total_debit: Some(rpc::to_money(debit)),
+            total_credit: Some(rpc::to_money(credit)),
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+}
+
+fn is_common_year(day: &NaiveDate) -> bool {
+    (FIRST_DAY..=LAST_DAY).contains(day)
 }
 
 fn read_page(fields: &mut Fields, size: i32, token: &str, filters: &str) -> Page {

@@ -1,5 +1,11 @@
 //! Questions, each answered from one version of the materializations.
 
+mod reports;
+
+pub(crate) use reports::{
+    ageing_by_customer, sales_by_period, sales_by_sku, stock_of_day, top_products, trial_balance,
+};
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};

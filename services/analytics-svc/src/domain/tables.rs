@@ -1,129 +1,60 @@
-//! The tables that people may ask with SQL, and their columns. olap-consumer writes them; a newer one may add columns at their ends, which
-//! are shown, too.
+//! The tables that people may ask with SQL, and their columns. olap-consumer writes them as [`manifest::tables`] says; what a newer one adds at
+//! their ends is shown, too.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use manifest::tables;
 
-pub(crate) const SALES_BY_HOUR: &str = "sales_by_hour";
-pub(crate) const STOCK_SNAPSHOT: &str = "stock_snapshot";
-pub(crate) const STOCK_BY_DAY: &str = "stock_by_day";
-pub(crate) const AR_AGEING: &str = "ar_ageing";
-pub(crate) const OPEN_INVOICES: &str = "open_invoices";
-pub(crate) const ORDER_FACTS: &str = "order_facts";
-pub(crate) const TRIAL_BALANCE: &str = "trial_balance";
+pub(crate) const SALES_BY_HOUR: &str = tables::SALES_BY_HOUR.name;
+pub(crate) const STOCK_SNAPSHOT: &str = tables::STOCK_SNAPSHOT.name;
+pub(crate) const STOCK_BY_DAY: &str = tables::STOCK_BY_DAY.name;
+pub(crate) const AR_AGEING: &str = tables::AR_AGEING.name;
+pub(crate) const OPEN_INVOICES: &str = tables::OPEN_INVOICES.name;
+pub(crate) const ORDER_FACTS: &str = tables::ORDER_FACTS.name;
+pub(crate) const TRIAL_BALANCE: &str = tables::TRIAL_BALANCE.name;
 /// How far each source is counted in all of them. It is in no file.
 pub(crate) const WATERMARK: &str = "watermark";
 
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    columns: &'static [(&'static str, Kind)],
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Text,
-    Int,
-    Long,
-    Amount,
-    /// Sums of amounts.
-    Sum,
-    Rate,
-    Time,
-    Day,
-    Id,
-    Flag,
-}
-
-pub(crate) const TABLES: [Table; 8] = [
-    Table {
-        name: SALES_BY_HOUR,
-        columns: &[
-            ("hour", Kind::Time),
-            ("total_amount", Kind::Amount),
-            ("order_count", Kind::Int),
-        ],
-    },
-    Table {
-        name: STOCK_SNAPSHOT,
-        columns: &[
-            ("sku", Kind::Text),
-            ("qty_on_hand", Kind::Int),
-            ("reserved_qty", Kind::Int),
-            ("snapshot_at", Kind::Time),
-        ],
-    },
-    Table {
-        name: STOCK_BY_DAY,
-        columns: &[
-            ("sku", Kind::Text),
-            ("qty_on_hand", Kind::Int),
-            ("reserved_qty", Kind::Int),
-            ("snapshot_at", Kind::Time),
-            ("business_day", Kind::Day),
-        ],
-    },
-    Table {
-        name: AR_AGEING,
-        columns: &[
-            ("bucket_30", Kind::Amount),
-            ("bucket_60", Kind::Amount),
-            ("bucket_90", Kind::Amount),
-            ("total_ar", Kind::Amount),
-            ("as_of", Kind::Time),
-            ("current", Kind::Amount),
-            ("bucket_over_90", Kind::Amount),
-        ],
-    },
-    Table {
-        name: OPEN_INVOICES,
-        columns: &[
-            ("invoice_id", Kind::Id),
-            ("customer_id", Kind::Id),
-            ("due_date", Kind::Day),
-            ("residual", Kind::Amount),
-        ],
-    },
-    Table {
-        name: ORDER_FACTS,
-        columns: &[
-            ("order_id", Kind::Id),
-            ("line_id", Kind::Id),
-            ("customer_id", Kind::Id),
-            ("sku", Kind::Text),
-            ("quantity", Kind::Int),
-            ("cancelled_quantity", Kind::Int),
-            ("shipped_quantity", Kind::Int),
-            ("returned_quantity", Kind::Int),
-            ("unit_price", Kind::Amount),
-            ("tax_rate", Kind::Rate),
-            ("amount", Kind::Amount),
-            ("placed_at", Kind::Time),
-            ("cancelled", Kind::Flag),
-        ],
-    },
-    Table {
-        name: TRIAL_BALANCE,
-        columns: &[
-            ("account", Kind::Text),
-            ("day", Kind::Day),
-            ("debit", Kind::Sum),
-            ("credit", Kind::Sum),
-        ],
-    },
-    Table {
+/// Those of the contract but for what olap-consumer keeps for its operators, and the watermark.
+pub(crate) static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
+    let shown = tables::ALL.into_iter().filter(|table| *table != tables::SET_ASIDE_EVENTS);
+    let watermark = Table {
         name: WATERMARK,
-        columns: &[
+        columns: vec![
             ("source", Kind::Text),
             ("sequence", Kind::Long),
             ("event_time", Kind::Time),
             ("written_at", Kind::Time),
             ("version", Kind::Long),
         ],
-    },
-];
+    };
+    shown.map(Table::of).chain([watermark]).collect()
+});
+
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    columns: Vec<(&'static str, Kind)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Int,
+    Long,
+    Decimal(u8, i8),
+    Time,
+    Day,
+    Id,
+    Flag,
+}
 
 impl Table {
+    fn of(table: tables::Table) -> Self {
+        let columns = table.schema.lines().filter_map(|line| column(line.trim()));
+        Self { name: table.name, columns: columns.collect() }
+    }
+
     /// A query that gives the columns and no row.
     pub(crate) fn empty(&self) -> String {
         let columns =
@@ -133,25 +64,44 @@ impl Table {
 
     /// As an answer has them.
     pub(crate) fn schema(&self, time_zone: &str) -> Schema {
-        let fields =
-            self.columns.iter().map(|(name, kind)| Field::new(*name, kind.arrow(time_zone), true));
-        Schema::new(fields.collect::<Vec<_>>())
+        let field = |(name, kind): &(&str, Kind)| Field::new(*name, kind.arrow(time_zone), true);
+        Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 }
 
+/// Of a line such as `required int64 hour (TIMESTAMP(MICROS,true));`.
+fn column(line: &'static str) -> Option<(&'static str, Kind)> {
+    let line = line.strip_prefix("required ").or_else(|| line.strip_prefix("optional "))?;
+    let (stored, named) = line.trim_end_matches(';').split_once(' ')?;
+    let (name, meant) = named.split_once(' ').unwrap_or((named, ""));
+    let kind = match (stored, meant) {
+        ("int32", "") => Kind::Int,
+        ("int64", "") => Kind::Long,
+        ("boolean", "") => Kind::Flag,
+        (_, "(STRING)") => Kind::Text,
+        (_, "(UUID)") => Kind::Id,
+        (_, "(DATE)") => Kind::Day,
+        (_, "(TIMESTAMP(MICROS,true))") => Kind::Time,
+        (_, meant) => {
+            let digits = meant.strip_prefix("(DECIMAL(")?.strip_suffix("))")?;
+            let (precision, scale) = digits.split_once(',')?;
+            Kind::Decimal(precision.parse().ok()?, scale.parse().ok()?)
+        }
+    };
+    Some((name, kind))
+}
+
 impl Kind {
-    fn sql(self) -> &'static str {
+    fn sql(self) -> String {
         match self {
-            Self::Text => "varchar",
-            Self::Int => "integer",
-            Self::Long => "bigint",
-            Self::Amount => "decimal(18, 2)",
-            Self::Sum => "decimal(20, 2)",
-            Self::Rate => "decimal(5, 4)",
-            Self::Time => "timestamptz",
-            Self::Day => "date",
-            Self::Id => "uuid",
-            Self::Flag => "boolean",
+            Self::Text => "varchar".to_owned(),
+            Self::Int => "integer".to_owned(),
+            Self::Long => "bigint".to_owned(),
+            Self::Decimal(precision, scale) => format!("decimal({precision}, {scale})"),
+            Self::Time => "timestamptz".to_owned(),
+            Self::Day => "date".to_owned(),
+            Self::Id => "uuid".to_owned(),
+            Self::Flag => "boolean".to_owned(),
         }
     }
 
@@ -160,12 +110,28 @@ impl Kind {
             Self::Text | Self::Id => DataType::Utf8,
             Self::Int => DataType::Int32,
             Self::Long => DataType::Int64,
-            Self::Amount => DataType::Decimal128(18, 2),
-            Self::Sum => DataType::Decimal128(20, 2),
-            Self::Rate => DataType::Decimal128(5, 4),
+            Self::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
             Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from(time_zone))),
             Self::Day => DataType::Date32,
             Self::Flag => DataType::Boolean,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_of_the_contract_is_understood() {
+        for table in tables::ALL {
+            // The first line and the last are the message's.
+            let columns = table.schema.lines().count() - 2;
+            assert_eq!(Table::of(table).columns.len(), columns, "{}", table.name);
+        }
+        let facts = Table::of(tables::ORDER_FACTS).columns;
+        assert_eq!(facts[3], ("sku", Kind::Text));
+        assert_eq!(facts[9], ("tax_rate", Kind::Decimal(5, 4)));
+        assert_eq!(facts[12], ("cancelled", Kind::Flag));
     }
 }

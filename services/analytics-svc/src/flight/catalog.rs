@@ -48,7 +48,7 @@ pub(super) fn schemas(query: CommandGetDbSchemas) -> Result<RecordBatch> {
 
 pub(super) fn tables(query: CommandGetTables, time_zone: &str) -> Result<RecordBatch> {
     let mut tables = query.into_builder();
-    for table in &TABLES {
+    for table in TABLES.iter() {
         tables.append(CATALOG, SCHEMA, table.name, TABLE_TYPE, &table.schema(time_zone))?;
     }
     tables.build()

@@ -3,12 +3,18 @@
 
 mod app;
 mod olap;
+mod rows;
 mod browser;
 mod neighbours;
 
 mod query_sales_by_hour;
 mod get_stock_snapshot;
+mod get_stock_of_day;
 mod get_ar_ageing;
+mod query_sales_by_period;
+mod query_sales_by_sku;
+mod query_ar_ageing_by_customer;
+mod get_trial_balance;
 mod min_position;
 mod versions;
 mod damage;

@@ -110,11 +110,17 @@ impl Olap {
         Self { folder: folder.to_owned(), files: AtomicU64::new(1), versions: AtomicU64::new(1) }
     }
 
-    /// Writes one more file of a table.
-    pub(crate) fn file(&self, table: &str, rows: &RecordBatch) -> Materialized {
+    /// A file's name in the folder, and all of its path.
+    pub(crate) fn next_file(&self, table: &str) -> (String, PathBuf) {
         let path = format!("{table}/{:08}.parquet", self.files.fetch_add(1, Ordering::Relaxed));
         let whole = self.folder.join(&path);
         fs::create_dir_all(whole.parent().unwrap()).unwrap();
+        (path, whole)
+    }
+
+    /// Writes one more file of a table.
+    pub(crate) fn file(&self, table: &str, rows: &RecordBatch) -> Materialized {
+        let (path, whole) = self.next_file(table);
         let file = File::create(&whole).unwrap();
         let zstd = Compression::ZSTD(ZstdLevel::default());
         let properties = WriterProperties::builder().set_compression(zstd).build();

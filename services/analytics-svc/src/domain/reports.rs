@@ -1,0 +1,94 @@
+use chrono::{Datelike, Days, NaiveDate};
+use money::{Money, MoneyError};
+use uuid::Uuid;
+
+/// How long a period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Period {
+    Day,
+    Week,
+    Month,
+}
+
+impl Period {
+    /// What DuckDB calls it.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// The last day of one that begins on `first`; where the calendar ends, `first`.
+    pub(crate) fn last_day(self, first: NaiveDate) -> NaiveDate {
+        let last = match self {
+            Self::Day => Some(first),
+            Self::Week => first.checked_add_days(Days::new(6)),
+            Self::Month => {
+                let days = u64::from(first.num_days_in_month());
+                first.checked_add_days(Days::new(days - 1))
+            }
+        };
+        last.unwrap_or(first)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct PeriodOfSales {
+    pub(crate) start: NaiveDate,
+    pub(crate) total_amount: Money,
+    pub(crate) order_count: i64,
+}
+
+/// What was sold of one SKU.
+#[derive(Debug, PartialEq)]
+pub(crate) struct SkuSales {
+    pub(crate) sku: String,
+    /// Ordered and not cancelled.
+    pub(crate) quantity: i64,
+    pub(crate) shipped_quantity: i64,
+    pub(crate) returned_quantity: i64,
+    pub(crate) total_amount: Money,
+    pub(crate) line_count: i64,
+}
+
+/// What makes a product the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    Amount,
+    Quantity,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct CustomerAgeing {
+    pub(crate) customer_id: Uuid,
+    pub(crate) owed: Buckets,
+}
+
+/// What is owed, by how late it is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Buckets {
+    pub(crate) current: Money,
+    pub(crate) bucket_30: Money,
+    pub(crate) bucket_60: Money,
+    pub(crate) bucket_90: Money,
+    pub(crate) bucket_over_90: Money,
+    pub(crate) total: Money,
+}
+
+/// What is posted to one account.
+#[derive(Debug, PartialEq)]
+pub(crate) struct AccountTotals {
+    pub(crate) account: String,
+    pub(crate) debit: Money,
+    pub(crate) credit: Money,
+}
+
+/// All debits, and all credits.
+pub(crate) fn totals(accounts: &[AccountTotals]) -> Result<(Money, Money), MoneyError> {
+    let nothing = (Money::ZERO, Money::ZERO);
+    accounts.iter().try_fold(nothing, |(debit, credit), account| {
+        Ok((debit.checked_add(account.debit)?, credit.checked_add(account.credit)?))
+    })
+}

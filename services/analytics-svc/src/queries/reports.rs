@@ -1,0 +1,109 @@
+//! Questions that add up.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use duckdb::Connection;
+use uuid::Uuid;
+
+use super::{Found, Materializations};
+use crate::{
+    AnalyticsError,
+    domain::{
+        self, AccountTotals, CustomerAgeing, MinPosition, Period, PeriodOfSales, Rank, SkuSales,
+        StockSnapshot,
+    },
+    store::{self, Version},
+};
+
+type Instants = (DateTime<Utc>, DateTime<Utc>);
+
+/// Ascending, periods that begin behind `after`, of hours that begin in these instants.
+#[tracing::instrument(name = "analytics.query_sales_by_period", skip_all)]
+pub(crate) async fn sales_by_period(
+    of: &Materializations,
+    min_position: MinPosition,
+    (period, zone): (Period, Tz),
+    instants: Instants,
+    after: NaiveDate,
+    limit: i64,
+) -> Result<Found<Vec<PeriodOfSales>>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        store::sales_by_period(db, version, (period, zone.name()), instants, after, limit)
+    };
+    of.ask(min_position, query).await
+}
+
+/// By SKU, behind `after`, of lines placed in these instants.
+#[tracing::instrument(name = "analytics.query_sales_by_sku", skip_all)]
+pub(crate) async fn sales_by_sku(
+    of: &Materializations,
+    min_position: MinPosition,
+    instants: Instants,
+    after: String,
+    limit: i64,
+) -> Result<Found<Vec<SkuSales>>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        store::sales_by_sku(db, version, instants, &after, limit)
+    };
+    of.ask(min_position, query).await
+}
+
+/// The best first, of lines placed in these instants.
+#[tracing::instrument(name = "analytics.get_top_products", skip_all)]
+pub(crate) async fn top_products(
+    of: &Materializations,
+    min_position: MinPosition,
+    rank: Rank,
+    instants: Instants,
+    limit: i64,
+) -> Result<Found<Vec<SkuSales>>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        store::top_products(db, version, rank, instants, limit)
+    };
+    of.ask(min_position, query).await
+}
+
+/// At the end of a day, by SKU, behind `after`.
+#[tracing::instrument(name = "analytics.get_stock_of_day", skip_all)]
+pub(crate) async fn stock_of_day(
+    of: &Materializations,
+    min_position: MinPosition,
+    day: NaiveDate,
+    after: String,
+    skus: Vec<String>,
+    limit: i64,
+) -> Result<Found<StockSnapshot>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        store::stock_of_day(db, version, day, &after, &skus, limit)
+    };
+    of.ask(min_position, query).await
+}
+
+/// By customer, behind `after`, and the day that lateness is counted to.
+#[tracing::instrument(name = "analytics.query_ar_ageing_by_customer", skip_all)]
+pub(crate) async fn ageing_by_customer(
+    of: &Materializations,
+    min_position: MinPosition,
+    zone: Tz,
+    after: Uuid,
+    limit: i64,
+) -> Result<Found<(NaiveDate, Vec<CustomerAgeing>)>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        let newest = store::newest_instant_of_ageing(db, version)?;
+        let newest = newest.ok_or(AnalyticsError::AgeingNotFound(None))?;
+        let day = domain::day_of(newest, zone);
+        Ok((day, store::ageing_by_customer(db, version, day, after, limit)?))
+    };
+    of.ask(min_position, query).await
+}
+
+/// By code, of journals of that day and before.
+#[tracing::instrument(name = "analytics.get_trial_balance", skip_all)]
+pub(crate) async fn trial_balance(
+    of: &Materializations,
+    min_position: MinPosition,
+    day: NaiveDate,
+) -> Result<Found<Vec<AccountTotals>>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| store::trial_balance(db, version, day);
+    of.ask(min_position, query).await
+}
