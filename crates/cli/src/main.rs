@@ -4,6 +4,7 @@
 mod migrate;
 mod import;
 mod report;
+mod olap;
 mod keys;
 mod token;
 mod health;
@@ -27,6 +28,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Import(import::Import),
     Report(report::Report),
+    Olap(olap::Olap),
     Keys(keys::Keys),
     Token(token::Token),
     Health(health::Health),
@@ -38,6 +40,7 @@ async fn main() -> ExitCode {
         Command::Migrate(command) => migrate::run(command).await,
         Command::Import(command) => return import::run(command).await,
         Command::Report(command) => report::run(command).await,
+        Command::Olap(command) => olap::run(command).await,
         Command::Keys(command) => keys::run(&command),
         Command::Token(command) => token::run(&command),
         Command::Health(command) => health::run(&command).await,

@@ -10,8 +10,10 @@
 mod orders;
 mod inventory;
 mod billing;
+mod ledger;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -20,30 +22,111 @@ use std::{
 };
 
 use anyhow::{anyhow, ensure};
+use ids::OrderId;
 use log::{Event, Feed, Position, Source};
 use manifest::Counted;
 use proto::log::v1::ListEventsRequest;
-use tokio::time::sleep;
+use tokio::{
+    sync::Notify,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
-use crate::domain::{Books, Fact, SetAside, TooManySetAside};
+use crate::{
+    domain::{Books, Fact, LineKey, OrderLine, SetAside, TooManySetAside},
+    store::{self, Place, Shelf},
+};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a source may take to say what it has at the position.
 const ASK_MAX: Duration = Duration::from_secs(5);
 
+/// How long a follower that waits for room waits before it looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// What followers count into, and the store writes from.
 #[derive(Debug)]
-pub(crate) struct SharedBooks(Mutex<Books>);
+pub(crate) struct SharedBooks {
+    books: Mutex<Books>,
+    /// The lines on the disk: replaced in the same step in which those in memory are forgotten.
+    lines: Mutex<Arc<Shelf<LineKey>>>,
+    place: Place,
+    /// Told when so much waits to be written that it should not wait for the next time.
+    pub(crate) much_waits: Notify,
+    has_room: Notify,
+}
 
 impl SharedBooks {
-    pub(crate) fn new(books: Books) -> Self {
-        Self(Mutex::new(books))
+    pub(crate) fn new(books: Books, place: Place, lines: Arc<Shelf<LineKey>>) -> Self {
+        let (much_waits, has_room) = (Notify::new(), Notify::new());
+        Self { books: Mutex::new(books), lines: Mutex::new(lines), place, much_waits, has_room }
     }
 
     /// Fails when somebody broke off half-way: such books must not be written.
     pub(crate) fn lock(&self) -> anyhow::Result<MutexGuard<'_, Books>> {
-        self.0.lock().map_err(|_| anyhow!("counting was broken off"))
+        self.books.lock().map_err(|_| broken_off())
     }
+
+    /// What was to be written is on the disk.
+    pub(crate) fn written(&self, lines: Arc<Shelf<LineKey>>) -> anyhow::Result<()> {
+        let mut books = self.lock()?;
+        *self.lines.lock().map_err(|_| broken_off())? = lines;
+        books.orders.written();
+        books.stock.days.written(|_| false);
+        self.has_room.notify_waiters();
+        Ok(())
+    }
+
+    /// Counts events in their order. Orders that they change are fetched first, without keeping others from the books meanwhile.
+    pub(crate) async fn count(&self, followed: Followed, events: &[Event]) -> anyhow::Result<()> {
+        let changed: BTreeSet<OrderId> = events.iter().filter_map(followed.changes_order).collect();
+        let (mut looked_for, mut lines) = (BTreeSet::new(), Vec::new());
+        loop {
+            let (lacking, shelf) = {
+                let mut books = self.lock()?;
+                let lacks =
+                    |order: &&OrderId| !looked_for.contains(*order) && books.orders.lacks(**order);
+                let lacking: BTreeSet<OrderId> = changed.iter().filter(lacks).copied().collect();
+                if lacking.is_empty() {
+                    books.orders.fetched(lines);
+                    return Ok(fold(&mut books, followed, events)?);
+                }
+                (lacking, Arc::clone(&*self.lines.lock().map_err(|_| broken_off())?))
+            };
+            lines.extend(self.fetch(shelf, &lacking).await?);
+            looked_for.extend(lacking);
+        }
+    }
+
+    async fn fetch(
+        &self,
+        shelf: Arc<Shelf<LineKey>>,
+        orders: &BTreeSet<OrderId>,
+    ) -> anyhow::Result<Vec<(LineKey, OrderLine)>> {
+        if shelf.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (place, orders) = (self.place.clone(), orders.iter().map(|order| order.0).collect());
+        spawn_blocking(move || store::find(&place, &shelf, &orders)).await?
+    }
+
+    /// Waits while twice as many rows wait to be written as may: on a disk that does not keep up, or takes nothing.
+    async fn has_room(&self, rows_max: usize) -> anyhow::Result<()> {
+        loop {
+            let waiting = self.lock()?.unwritten();
+            if waiting >= rows_max {
+                self.much_waits.notify_one();
+            }
+            if waiting < 2 * rows_max {
+                return Ok(());
+            }
+            let _ = timeout(LOOK_EVERY, self.has_room.notified()).await;
+        }
+    }
+}
+
+fn broken_off() -> anyhow::Error {
+    anyhow!("counting was broken off")
 }
 
 /// A source, and what its events tell.
@@ -52,31 +135,46 @@ pub(crate) struct Followed {
     pub(crate) source: &'static str,
     /// None for an event that is of no interest here.
     read: fn(&Event) -> anyhow::Result<Option<Fact>>,
+    /// The order whose lines an event changes.
+    changes_order: fn(&Event) -> Option<OrderId>,
     /// An event takes away what an earlier one of the same subject has added.
     adds_up: bool,
 }
 
-pub(crate) const ORDERS: Followed =
-    Followed { source: "orders", read: orders::read, adds_up: true };
+pub(crate) const ORDERS: Followed = Followed {
+    source: "orders",
+    read: orders::read,
+    changes_order: orders::changes_order,
+    adds_up: true,
+};
 /// Levels are absolute.
-pub(crate) const INVENTORY: Followed =
-    Followed { source: "inventory", read: inventory::read, adds_up: false };
+pub(crate) const INVENTORY: Followed = Followed {
+    source: "inventory",
+    read: inventory::read,
+    changes_order: |_| None,
+    adds_up: false,
+};
 /// What is owed is absolute, and an invoice that is not known is not open.
 pub(crate) const BILLING: Followed =
-    Followed { source: "billing", read: billing::read, adds_up: false };
+    Followed { source: "billing", read: billing::read, changes_order: |_| None, adds_up: false };
+/// A journal is posted once, and taken back by another one.
+pub(crate) const LEDGER: Followed =
+    Followed { source: "ledger", read: ledger::read, changes_order: |_| None, adds_up: false };
 
 /// Follows one source.
 #[derive(Debug, Clone)]
 pub(crate) struct Follower {
     pub(crate) followed: Followed,
     pub(crate) source: Source,
+    /// Rows that may wait to be written.
+    rows_max: usize,
     /// Whether it is followed right now; for readiness.
     pub(crate) is_following: Arc<AtomicBool>,
 }
 
 impl Follower {
-    pub(crate) fn new(followed: Followed, source: Source) -> Self {
-        Self { followed, source, is_following: Arc::default() }
+    pub(crate) fn new(followed: Followed, source: Source, rows_max: usize) -> Self {
+        Self { followed, source, rows_max, is_following: Arc::default() }
     }
 
     /// Follows the source until it is dropped, whatever happens to NATS and the source meanwhile.
@@ -104,10 +202,10 @@ impl Follower {
         self.is_following.store(true, Ordering::Relaxed);
         loop {
             let events = feed.next(position).await?;
-            let mut books = books.lock()?;
-            fold(&mut books, self.followed, &events)?;
-            position = to_position(books.position(source));
+            books.count(self.followed, &events).await?;
+            position = to_position(books.lock()?.position(source));
             told.clear();
+            books.has_room(self.rows_max).await?;
         }
     }
 
@@ -146,7 +244,7 @@ impl Follower {
     }
 }
 
-/// Counts events in their order.
+/// Counts events in their order, with the orders that they change at hand.
 pub(crate) fn fold(
     books: &mut Books,
     followed: Followed,
@@ -209,6 +307,7 @@ mod tests {
             "id": uuid::Uuid::from_u128(u128::try_from(sequence).unwrap()), "type": event_type, "subject": "one",
             "time": "2026-11-24T09:00:00Z", "version": 1, "sequence": sequence.to_string(), "previous": "0",
             "data": {
+                "orderId": uuid::Uuid::from_u128(1), "customerId": uuid::Uuid::from_u128(2),
                 "total": {"amount": total, "currencyCode": "GBP"}, "placeTime": "2026-11-24T09:00:00Z",
             },
         });

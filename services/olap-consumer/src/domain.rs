@@ -3,28 +3,35 @@
 //! Each source has tables of its own, so it does not matter in which order the sources' events arrive, only in which order each source
 //! logged its own: folding a log from the start always comes to the same rows.
 //!
-//! Memory is bounded by the business, not by its events: a row per hour with sales, SKU, open invoice and business day.
+//! Memory is bounded by the business, not by its events: a row per hour with sales, SKU, open invoice and business day, and per account and
+//! day. Of the lines of orders, and of the stock of each day, only what is not written yet is in memory ([`Shelved`]).
 
 mod table;
+mod shelved;
 mod amount;
 mod days;
 mod sales;
+mod orders;
 mod stock;
 mod receivables;
+mod trial_balance;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use amount::Amount;
 pub(crate) use days::BusinessDays;
+pub(crate) use orders::{Became, LineKey, Moved, NewLine, OrderLine, OrderLines};
 pub(crate) use receivables::{Ageing, OpenInvoice, Receivables};
 pub(crate) use sales::{HourOfSales, Sales};
-pub(crate) use stock::{Level, Stock};
+pub(crate) use shelved::Shelved;
+pub(crate) use stock::{Level, LevelOfDay, Stock};
 pub(crate) use table::{Changes, Table};
+pub(crate) use trial_balance::{Posted, TrialBalance};
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use ids::InvoiceId;
+use chrono::{DateTime, NaiveDate, Utc};
+use ids::{CustomerId, InvoiceId, OrderId};
 use manifest::Counted;
 use uuid::Uuid;
 
@@ -34,9 +41,12 @@ const SET_ASIDE_MAX: usize = 1000;
 /// All that is counted, and how far.
 #[derive(Debug, Clone)]
 pub(crate) struct Books {
+    pub(crate) calendar: BusinessDays,
     pub(crate) sales: Sales,
+    pub(crate) orders: OrderLines,
     pub(crate) stock: Stock,
     pub(crate) receivables: Receivables,
+    pub(crate) trial_balance: TrialBalance,
     /// Events that are not counted, by source and place in its log.
     pub(crate) set_aside: Table<(String, i64), SetAside>,
     /// How far each source was counted.
@@ -48,19 +58,34 @@ pub(crate) struct Books {
 /// What an event tells.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fact {
+    /// Each order once.
     OrderPlaced {
+        order: OrderId,
+        customer_id: CustomerId,
         placed_at: DateTime<Utc>,
         total: Amount,
+        lines: Vec<NewLine>,
     },
     /// An order that had been placed then.
     OrderCancelled {
+        order: OrderId,
         placed_at: DateTime<Utc>,
         total: Amount,
     },
     /// A part of a placed order that was given up.
     OrderReduced {
+        order: OrderId,
         placed_at: DateTime<Utc>,
         by: Amount,
+        lines: Moved,
+    },
+    OrderShipped {
+        order: OrderId,
+        lines: Moved,
+    },
+    OrderReturned {
+        order: OrderId,
+        lines: Moved,
     },
     ProductCreated {
         sku: String,
@@ -74,6 +99,10 @@ pub(crate) enum Fact {
     InvoicesOwedAgain(Vec<(InvoiceId, OpenInvoice)>),
     /// Nothing is owed on it any more.
     InvoiceClosed(InvoiceId),
+    JournalPosted {
+        day: NaiveDate,
+        lines: Vec<(String, Posted)>,
+    },
 }
 
 /// An event that is not counted.
@@ -88,7 +117,7 @@ pub(crate) struct SetAside {
 }
 
 /// A fact that contradicts what came before it.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq)]
 pub(crate) enum Unsound {
     #[error("no order of that amount was counted in the hour of {0}")]
     NotSold(DateTime<Utc>),
@@ -100,6 +129,10 @@ pub(crate) enum Unsound {
     OwedMore(InvoiceId),
     #[error("invoice {0} would be owed less than before, or nothing")]
     OwedLess(InvoiceId),
+    #[error("order {0} has no such line")]
+    NotPlaced(OrderId),
+    #[error("more of order {0} than there is")]
+    MoreThanOrdered(OrderId),
     #[error("the sum does not fit into decimal(18,2)")]
     TooMuch,
     #[error("{0} is too far from the day before it")]
@@ -111,12 +144,35 @@ pub(crate) enum Unsound {
 #[error("{SET_ASIDE_MAX} events are set aside, and here is one more: {0}")]
 pub(crate) struct TooManySetAside(String);
 
+impl Fact {
+    /// The order whose lines must be at hand.
+    pub(crate) fn changes_order(&self) -> Option<OrderId> {
+        match self {
+            Self::OrderCancelled { order, .. }
+            | Self::OrderReduced { order, .. }
+            | Self::OrderShipped { order, .. }
+            | Self::OrderReturned { order, .. } => Some(*order),
+            Self::OrderPlaced { .. }
+            | Self::ProductCreated { .. }
+            | Self::StockChanged(_)
+            | Self::InvoiceIssued(..)
+            | Self::InvoicesReduced(_)
+            | Self::InvoicesOwedAgain(_)
+            | Self::InvoiceClosed(_)
+            | Self::JournalPosted { .. } => None,
+        }
+    }
+}
+
 impl Books {
     pub(crate) fn new(calendar: BusinessDays) -> Self {
         Self {
+            calendar,
             sales: Sales::default(),
+            orders: OrderLines::default(),
             stock: Stock::default(),
             receivables: Receivables::new(calendar, Table::default(), Table::default(), None),
+            trial_balance: TrialBalance::default(),
             set_aside: Table::default(),
             positions: BTreeMap::new(),
             event_time: None,
@@ -129,17 +185,42 @@ impl Books {
 
     /// Counts a fact that was logged at `time`, or changes nothing.
     pub(crate) fn apply(&mut self, fact: Fact, time: DateTime<Utc>) -> Result<(), Unsound> {
+        let day = self.calendar.day_of(time);
         match fact {
-            Fact::OrderPlaced { placed_at, total } => self.sales.place(placed_at, total),
-            Fact::OrderCancelled { placed_at, total } => self.sales.cancel(placed_at, total),
-            Fact::OrderReduced { placed_at, by } => self.sales.reduce(placed_at, by),
+            Fact::OrderPlaced { order, customer_id, placed_at, total, lines } => {
+                for line in &lines {
+                    line.unit_price.times(line.quantity)?;
+                }
+                self.sales.place(placed_at, total)?;
+                self.orders.place(order, customer_id, placed_at, lines);
+                Ok(())
+            }
+            Fact::OrderCancelled { order, placed_at, total } => {
+                self.sales.cancel(placed_at, total)?;
+                self.orders.cancel(order);
+                Ok(())
+            }
+            Fact::OrderReduced { order, placed_at, by, lines } => {
+                let changed = self.orders.after(order, &lines, Became::Cancelled)?;
+                self.sales.reduce(placed_at, by)?;
+                self.orders.change(changed);
+                Ok(())
+            }
+            Fact::OrderShipped { order, lines } => {
+                self.orders.change(self.orders.after(order, &lines, Became::Shipped)?);
+                Ok(())
+            }
+            Fact::OrderReturned { order, lines } => {
+                self.orders.change(self.orders.after(order, &lines, Became::Returned)?);
+                Ok(())
+            }
             Fact::ProductCreated { sku } => {
-                self.stock.add(sku, time);
+                self.stock.add(sku, time, day);
                 Ok(())
             }
             Fact::StockChanged(levels) => {
                 for (sku, on_hand, reserved) in levels {
-                    self.stock.set(sku, Level { on_hand, reserved, at: time });
+                    self.stock.set(sku, Level { on_hand, reserved, at: time }, day);
                 }
                 Ok(())
             }
@@ -147,7 +228,13 @@ impl Books {
             Fact::InvoicesReduced(left) => self.receivables.reduce(left, time),
             Fact::InvoicesOwedAgain(owed) => self.receivables.owe_again(owed, time),
             Fact::InvoiceClosed(id) => self.receivables.close(id, time),
+            Fact::JournalPosted { day, lines } => self.trial_balance.post(day, lines),
         }
+    }
+
+    /// Rows that wait to be written, of those that do not stay in memory.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.orders.lines.unwritten() + self.stock.days.unwritten()
     }
 
     /// Moves behind an event, whatever came of it.

@@ -8,6 +8,10 @@ pub enum OlapError {
     NotWritten,
     #[error("the materializations are not open yet")]
     NotOpen,
+    #[error("a rebuild is under way")]
+    Rebuilding,
+    #[error("no rebuild was begun")]
+    NoRebuild,
     #[error("too many calls wait for the next write")]
     Busy,
     #[error("the service is stopping")]
@@ -18,6 +22,8 @@ impl Refusal for OlapError {
     fn code(&self) -> Code {
         match self {
             Self::NotWritten | Self::NotOpen | Self::Stopping => Code::Unavailable,
+            Self::Rebuilding => Code::FailedPrecondition,
+            Self::NoRebuild => Code::NotFound,
             Self::Busy => Code::ResourceExhausted,
         }
     }
@@ -26,6 +32,8 @@ impl Refusal for OlapError {
         match self {
             Self::NotWritten => "NOT_WRITTEN",
             Self::NotOpen => "NOT_OPEN",
+            Self::Rebuilding => "REBUILD_UNDER_WAY",
+            Self::NoRebuild => "REBUILD_NOT_FOUND",
             Self::Busy => "TOO_MANY_CALLS",
             Self::Stopping => "STOPPING",
         }

@@ -3,10 +3,17 @@
 use proto::olap::v1 as pb;
 use tonic::{Request, Response, Status};
 
-use crate::{OlapError, materializer::Handle};
+use crate::{
+    OlapError,
+    counting::Culprit,
+    materializer::Handle,
+    rebuild::{Rebuild, RebuildHandle, State},
+    store::Difference,
+};
 
 pub(crate) struct Materializations {
     pub(crate) handle: Handle,
+    pub(crate) rebuilds: RebuildHandle,
 }
 
 #[tonic::async_trait]
@@ -46,6 +53,62 @@ impl pb::materializations_service_server::MaterializationsService for Materializ
     ) -> Result<Response<pb::FlushResponse>, Status> {
         let version = self.handle.flush().await?;
         Ok(Response::new(pb::FlushResponse { version: wire(version) }))
+    }
+
+    async fn start_rebuild(
+        &self,
+        request: Request<pb::StartRebuildRequest>,
+    ) -> Result<Response<pb::StartRebuildResponse>, Status> {
+        let rebuild = self.rebuilds.start(request.into_inner().verify_only).await?;
+        Ok(Response::new(pb::StartRebuildResponse { rebuild: Some(to_rebuild(rebuild)) }))
+    }
+
+    async fn get_rebuild(
+        &self,
+        _: Request<pb::GetRebuildRequest>,
+    ) -> Result<Response<pb::GetRebuildResponse>, Status> {
+        let rebuild = self.rebuilds.newest()?;
+        Ok(Response::new(pb::GetRebuildResponse { rebuild: Some(to_rebuild(rebuild)) }))
+    }
+}
+
+fn to_rebuild(rebuild: Rebuild) -> pb::Rebuild {
+    use pb::rebuild::State as Wire;
+    let (state, error) = match rebuild.state {
+        State::Counting => (Wire::Counting, String::new()),
+        State::Comparing => (Wire::Comparing, String::new()),
+        State::Tracing => (Wire::Tracing, String::new()),
+        State::Swapping => (Wire::Swapping, String::new()),
+        State::Done => (Wire::Done, String::new()),
+        State::Failed(error) => (Wire::Failed, error),
+    };
+    let difference = |found: Difference| pb::RowDifference {
+        table: found.table.to_owned(),
+        key: found.key,
+        live: found.live,
+        counted: found.counted,
+    };
+    let event = |culprit: Culprit| pb::DifferingEvent {
+        source: culprit.source,
+        sequence: culprit.sequence,
+        event_id: culprit.event_id.to_string(),
+        event_type: culprit.event_type,
+        subject: culprit.subject,
+    };
+    pb::Rebuild {
+        rebuild_id: wire(rebuild.id),
+        verify_only: rebuild.verify_only,
+        state: state.into(),
+        counted_events: wire(rebuild.counted),
+        total_events: wire(rebuild.total),
+        start_time: Some(rpc::to_time(rebuild.started_at)),
+        end_time: rebuild.ended_at.map(rpc::to_time),
+        compared_version: wire(rebuild.compared_version),
+        version: wire(rebuild.version),
+        difference_count: wire(rebuild.difference_count),
+        differences: rebuild.differences.into_iter().map(difference).collect(),
+        first_event: rebuild.first_event.map(event),
+        error,
     }
 }
 

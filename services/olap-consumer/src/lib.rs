@@ -1,7 +1,8 @@
 //! olap-consumer counts what the other services tell, and keeps the result as Parquet files that anybody can read.
 //!
 //! An event walks through [`consumers`], which follow the sources' logs and read it, and [`domain`], which counts it; [`materializer`] has
-//! what was counted written by [`store`], when it is time or when [`grpc`] is asked to.
+//! what was counted written by [`store`], when it is time or when [`grpc`] is asked to. [`rebuild`] has everything counted from the start,
+//! beside what is live ([`counting`]), and compares the two.
 //!
 //! | table | a row is | changed by |
 //! |---|---|---|
@@ -9,14 +10,17 @@
 //! | `stock_snapshot` | a SKU's levels now, and since when | inventory |
 //! | `ar_ageing` | a business day: what customers owed at its end (today: now), by how late it was | billing, and the calendar |
 //! | `open_invoices` | an invoice on which something is owed | billing |
+//! | `trial_balance` | an account and a day, with what was posted then | ledger |
+//! | `stock_by_day` | a SKU and a business day on which its levels changed, with those at its end | inventory |
+//! | `order_facts` | a line of an order that was placed, and what became of it | orders |
 //! | `set_aside_events` | an event that could not be counted, and why | all |
 //!
 //! **Invariant:** rows and positions are replaced together: the files stand for exactly the events up to the positions that their manifest
 //! names. A process that is killed at any instant goes on from there: nothing is lost, nothing counts twice.
 //!
 //! **Invariant:** rows follow from the sources' logs alone (and `ar_ageing` from the calendar, for days without events): counting them from the
-//! start comes to the same values. To do so, delete the folder, whether or not the service runs; what the streams no longer have is fetched
-//! from the logs. To compare first, count into another folder beside it.
+//! start comes to the same values. `bramble olap verify` does so and compares, `bramble olap rebuild` also puts the result in its place.
+//! Deleting the folder does so, too, whether or not the service runs. A folder of an older version is counted anew by itself.
 //!
 //! An event counts into the business day of its time in its log, however late it arrives here; one that was logged behind an event of a
 //! later day counts into that day.
@@ -30,7 +34,9 @@ mod config;
 mod grpc;
 mod consumers;
 mod domain;
+mod rebuild;
 mod materializer;
+mod counting;
 mod store;
 mod error;
 
@@ -53,9 +59,10 @@ use rpc::Shutdown;
 use tokio::net::TcpListener;
 
 use crate::{
-    consumers::{BILLING, Follower, INVENTORY, ORDERS},
+    consumers::{BILLING, Follower, INVENTORY, LEDGER, ORDERS},
     domain::BusinessDays,
     materializer::Materializer,
+    rebuild::Rebuilder,
 };
 
 const DEFAULT_PORT: u16 = 50057;
@@ -85,12 +92,15 @@ pub async fn serve(
         (ORDERS, &config.orders_url),
         (INVENTORY, &config.inventory_url),
         (BILLING, &config.billing_url),
+        (LEDGER, &config.ledger_url),
     ];
+    let rows_max = usize::try_from(config.flush_rows)?;
     let follow = |(followed, url): (consumers::Followed, &String)| {
         let log = EventLogClient::new(config.client.client(url)?);
         anyhow::Ok(Follower::new(
             followed,
             Source { name: followed.source, nats: nats.clone(), log },
+            rows_max,
         ))
     };
     let followers = sources.into_iter().map(follow).collect::<anyhow::Result<Vec<_>>>()?;
@@ -98,16 +108,29 @@ pub async fn serve(
         folder: config.olap_dir.clone(),
         calendar: BusinessDays(config.time_zone),
         flush_interval: Duration::from_millis(config.flush_interval_ms),
+        rows_max,
+        versions_kept: config.versions_kept,
         followers: followers.clone(),
-        clock,
+        clock: Arc::clone(&clock),
     };
     let (work, handle) = materializer.start();
+    let rebuilder = Rebuilder {
+        folder: config.olap_dir.clone(),
+        calendar: BusinessDays(config.time_zone),
+        followers: followers.clone(),
+        rows_max,
+        clock,
+        live: handle.clone(),
+        at: config.rebuild_at,
+    };
+    let (rebuilding, rebuilds) = rebuilder.start();
     let asked = handle.clone();
     let mut server = rpc::Server::new(shutdown)
         .needs("nats", move || log::is_there(&nats))
         .needs("materializations", move || std::future::ready(asked.is_well()))
-        .service(MaterializationsServiceServer::new(grpc::Materializations { handle }))
-        .background(work);
+        .service(MaterializationsServiceServer::new(grpc::Materializations { handle, rebuilds }))
+        .background(work)
+        .background(rebuilding);
     for follower in followers {
         server = server.needs(follower.followed.source, move || {
             std::future::ready(follower.is_following.load(Ordering::Relaxed))

@@ -2,8 +2,11 @@
 //!
 //! A flush writes what has changed into new files, and then replaces the manifest whole: position and rows become true in the same
 //! instant, also when the power goes. Each new file is written beside its name, synced and renamed; then the folder is synced; only then
-//! comes the manifest. What no manifest names any more is deleted a while later, so that whoever has just read the manifest can open it.
+//! comes the manifest. What no manifest names any more is deleted a while later ([`retired`]).
 //! Beside what readers need ([`Manifest`]), the manifest's file holds what this service needs to go on.
+//!
+//! Most tables are in memory, in [`Books`], and spread over [`files`]; those that grow with trade are on a [`shelf`], from which a flush
+//! reads what it must change.
 //!
 //! **Invariant:** this process is the only one that writes here: it holds a lock on the folder.
 //!
@@ -11,22 +14,34 @@
 //! manifest that is not the one that was written last, ends the work. Deleting the folder is therefore safe at any time: it is counted
 //! anew from the logs.
 //!
+//! A folder of an older format is left as it is until the rows of the new one are counted, beside it ([`adopt`]).
+//!
 //! Cost: three syncs, and one for each file in whose range something has changed.
 
 mod parquet;
 mod tables;
 mod files;
+mod writer;
+mod shelf;
+mod retired;
 mod load;
+mod adopt;
+mod compare;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use adopt::adopt;
+pub(crate) use compare::{Difference, Differences, Look, Snapshot, Trace, compare};
+pub(crate) use shelf::{Place, Shelf, find};
+pub(crate) use tables::Row;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
+    path::Path,
+    sync::Arc,
 };
 
 use anyhow::Context;
@@ -38,23 +53,23 @@ use sha2::{Digest, Sha256};
 
 use self::{
     files::{Files, Plan, plan},
-    load::{load, read_saved},
-    tables::Row,
+    load::{Loaded, load, read_saved},
+    retired::{Retired, keep_manifest},
+    writer::Writer,
 };
 use crate::{
+    OlapError,
     consumers::SharedBooks,
-    domain::{Ageing, Books, BusinessDays, HourOfSales, Level, OpenInvoice, SetAside},
+    domain::{
+        Ageing, Books, BusinessDays, HourOfSales, Level, LevelOfDay, LineKey, OpenInvoice,
+        OrderLine, Posted, SetAside,
+    },
 };
 
-/// What the rows mean; raised when folding the same events comes to other rows, so that older folders are counted anew.
-const FORMAT: u32 = 1;
-/// How long a file stays that no manifest names any more.
-const KEPT_FOR: Duration = Duration::from_secs(30);
-/// And how many of them.
-const KEPT_MAX: usize = 1000;
+/// What the rows mean and which tables there are; raised when folding the same events comes to other rows, so that older folders are
+/// counted anew.
+const FORMAT: u32 = 2;
 const PARQUET: &str = ".parquet";
-const TABLES: [&str; 5] =
-    [HourOfSales::TABLE, Level::TABLE, OpenInvoice::TABLE, Ageing::TABLE, SetAside::TABLE];
 
 /// The manifest's file: what readers need, and what only this service does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,34 +82,52 @@ struct Saved {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Resume {
     format: u32,
-    /// Whose days the rows of `ar_ageing` are.
+    /// Whose days the rows of `ar_ageing` and `stock_by_day` are.
     time_zone: String,
-    /// The time of the newest event that is counted there.
+    /// The time of the newest event that is counted in `ar_ageing`.
     receivables_until: Option<DateTime<Utc>>,
 }
 
 /// The folder, held by this process.
 #[derive(Debug)]
 pub(crate) struct Store {
-    folder: PathBuf,
-    calendar: BusinessDays,
+    place: Place,
     saved: Option<Saved>,
     files: AllFiles,
-    /// Files that no manifest names any more, oldest first.
-    retired: VecDeque<(Instant, String)>,
-    kept_for: Duration,
+    retired: Retired,
+    /// Files of a version that somebody reads are not deleted meanwhile.
+    is_read: bool,
     written_bytes: u64,
     /// The folder itself.
     lock: File,
 }
 
-#[derive(Debug, Default)]
+/// What a folder holds.
+pub(crate) enum Opened {
+    Ready(Box<Store>, Box<SharedBooks>),
+    /// Rows of an older version of this service, which are to be counted anew. The folder is held meanwhile.
+    Old(Held),
+    /// By another process.
+    Held,
+}
+
+/// A folder that nobody else may write.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) manifest: Manifest,
+    _lock: File,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 struct AllFiles {
     hours: Files<DateTime<Utc>>,
     levels: Files<String>,
     invoices: Files<InvoiceId>,
     days: Files<NaiveDate>,
+    accounts: Files<(NaiveDate, String)>,
     set_aside: Files<(String, i64)>,
+    stock_days: Arc<Shelf<(NaiveDate, String)>>,
+    lines: Arc<Shelf<LineKey>>,
 }
 
 /// What one flush writes, copied from the books at one instant.
@@ -108,11 +141,11 @@ struct Flush {
     levels: Plan<String, Level>,
     invoices: Plan<InvoiceId, OpenInvoice>,
     days: Plan<NaiveDate, Ageing>,
+    accounts: Plan<(NaiveDate, String), Posted>,
     set_aside: Plan<(String, i64), SetAside>,
+    stock_days: BTreeMap<(NaiveDate, String), LevelOfDay>,
+    lines: BTreeMap<LineKey, OrderLine>,
 }
-
-/// Files that are not written yet, by name.
-type NewFiles = Vec<(String, Vec<u8>)>;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -124,33 +157,33 @@ pub(crate) enum NotFlushed {
 }
 
 impl Store {
-    /// Takes the folder, made when it is not there, and reads what was counted. None while another process holds it.
+    /// Takes the folder, made when it is not there, and reads what was counted.
     pub(crate) fn open(
         folder: &Path,
         calendar: BusinessDays,
-    ) -> anyhow::Result<Option<(Self, Books)>> {
+        versions_kept: u64,
+    ) -> anyhow::Result<Opened> {
         fs::create_dir_all(folder)?;
         let lock = File::open(folder)?;
         match lock.try_lock() {
             Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::WouldBlock) => return Ok(Opened::Held),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let (saved, files, books) = load(folder, calendar).context(
+        let place = Place { folder: folder.to_owned(), calendar };
+        let loaded = load(&place).context(
             "what is there cannot be trusted; to count it anew from the logs, delete the folder",
         )?;
-        let mut store = Self {
-            folder: folder.to_owned(),
-            calendar,
-            saved,
-            files,
-            retired: VecDeque::new(),
-            kept_for: KEPT_FOR,
-            written_bytes: 0,
-            lock,
+        let (saved, files, books) = match loaded {
+            Loaded::Old(manifest) => return Ok(Opened::Old(Held { manifest, _lock: lock })),
+            Loaded::Ready(loaded) => *loaded,
         };
-        store.retire_strays()?;
-        Ok(Some((store, books)))
+        let manifest = saved.as_ref().map(|saved| &saved.manifest);
+        let retired = Retired::find(folder, manifest, versions_kept)?;
+        let books = SharedBooks::new(books, place.clone(), Arc::clone(&files.lines));
+        let (is_read, written_bytes) = (false, 0);
+        let store = Self { place, saved, files, retired, is_read, written_bytes, lock };
+        Ok(Opened::Ready(Box::new(store), Box::new(books)))
     }
 
     /// Writes what has changed, if anything has. Blocks; the books only while changes are copied.
@@ -163,12 +196,36 @@ impl Store {
             return Err(NotFlushed::Replaced);
         }
         let flushed = self.flush_changes(books, now);
-        self.delete_retired();
+        if !self.is_read {
+            let live = self.saved.as_ref().map(|saved| &saved.manifest);
+            self.retired.delete_old(&self.place.folder, live);
+        }
         Ok(flushed?)
     }
 
     pub(crate) fn manifest(&self) -> Option<&Manifest> {
         self.saved.as_ref().map(|saved| &saved.manifest)
+    }
+
+    /// The live version. No file is deleted until [`Store::read_done`].
+    pub(crate) fn read(&mut self) -> Result<(Snapshot, Manifest), OlapError> {
+        let manifest = self.manifest().cloned().ok_or(OlapError::NotOpen)?;
+        self.is_read = true;
+        Ok((self.snapshot(), manifest))
+    }
+
+    pub(crate) fn read_done(&mut self) {
+        self.is_read = false;
+    }
+
+    /// Good for as long as nothing is written.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { place: self.place.clone(), files: self.files.clone() }
+    }
+
+    /// Nobody else reads this folder.
+    pub(crate) fn keep_nothing(&mut self) {
+        self.retired.kept_for = std::time::Duration::ZERO;
     }
 
     /// What was written since this was last asked.
@@ -178,30 +235,32 @@ impl Store {
 
     /// Whether the folder and its manifest are still those of this process.
     fn is_as_left(&self) -> anyhow::Result<bool> {
-        let found = match fs::metadata(&self.folder) {
+        let found = match fs::metadata(&self.place.folder) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         let held = self.lock.metadata()?;
         let same = (found.dev(), found.ino()) == (held.dev(), held.ino());
-        Ok(same && read_saved(&self.folder)? == self.saved)
+        Ok(same && read_saved(&self.place.folder)? == self.saved)
     }
 
     fn flush_changes(&mut self, books: &SharedBooks, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let Some(flush) = self.begin(books, now)? else { return Ok(()) };
-        let written = self.write(&flush);
-        if written.is_err() {
-            books.lock()?.put_back(flush);
+        let Some(mut flush) = self.begin(books, now)? else { return Ok(()) };
+        match self.write(&mut flush) {
+            Ok(()) => books.written(Arc::clone(&self.files.lines)),
+            Err(error) => {
+                books.lock()?.put_back(flush);
+                Err(error)
+            }
         }
-        written
     }
 
     /// Copies what has changed; none when nothing has. The first time it is due in any case: who reads must not wait for the first sale.
     fn begin(&self, books: &SharedBooks, now: DateTime<Utc>) -> anyhow::Result<Option<Flush>> {
         let mut books = books.lock()?;
         let books = &mut *books;
-        books.receivables.age(self.calendar.day_of(now));
+        books.receivables.age(self.place.calendar.day_of(now));
         let flush = Flush {
             version: self.manifest().map_or(0, |manifest| manifest.version) + 1,
             written_at: now,
@@ -212,15 +271,22 @@ impl Store {
             levels: plan(&self.files.levels, &mut books.stock.levels),
             invoices: plan(&self.files.invoices, &mut books.receivables.invoices),
             days: plan(&self.files.days, &mut books.receivables.days),
+            accounts: plan(&self.files.accounts, &mut books.trial_balance.accounts),
             set_aside: plan(&self.files.set_aside, &mut books.set_aside),
+            stock_days: books.stock.days.begin_write(),
+            lines: books.orders.lines.begin_write(),
         };
         // The very first manifest says that nothing is counted yet.
         let moved = self.manifest().is_none_or(|before| before.positions != flush.positions);
         Ok((moved || flush.changes_a_table()).then_some(flush))
     }
 
-    fn write(&mut self, flush: &Flush) -> anyhow::Result<()> {
-        let (files, new) = flush.encode()?;
+    fn write(&mut self, flush: &mut Flush) -> anyhow::Result<()> {
+        let mut writer = Writer::new(&self.place.folder, flush.version);
+        let placed = flush.place(&self.place, &self.files, &mut writer);
+        let placed = placed.and_then(|files| Ok(writer.done().map(|()| files)?));
+        let files = placed.inspect_err(|_| writer.undo()).context("a file cannot be written")?;
+        self.written_bytes += writer.bytes;
         let manifest = Manifest {
             version: flush.version,
             written_at: flush.written_at,
@@ -230,74 +296,23 @@ impl Store {
         };
         let olap_consumer = Resume {
             format: FORMAT,
-            time_zone: self.calendar.0.name().to_owned(),
+            time_zone: self.place.calendar.0.name().to_owned(),
             receivables_until: flush.receivables_until,
         };
         let saved = Saved { manifest, olap_consumer };
         let json = serde_json::to_vec(&saved)?;
-
-        if let Err(error) = self.place(&new) {
-            // They would only fill the disk.
-            for (name, _) in &new {
-                let _ = fs::remove_file(self.folder.join(name));
-            }
-            return Err(error).context("a file cannot be written");
+        if let Some(before) = self.manifest().filter(|_| self.retired.versions_kept > 0) {
+            keep_manifest(&self.place.folder, before.version);
         }
         // Once this has failed nobody knows which manifest is there: the files of both stay, and the next flush looks.
-        manifest::write_whole(&self.folder, FILE_NAME, &json)
+        manifest::write_whole(&self.place.folder, FILE_NAME, &json)
             .context("the manifest cannot be written")?;
         self.written_bytes += json.len() as u64;
-        self.retire(&saved);
+        if let Some(before) = &self.saved {
+            self.retired.replace(&before.manifest, &saved.manifest);
+        }
         (self.saved, self.files) = (Some(saved), files);
         Ok(())
-    }
-
-    fn place(&mut self, new: &NewFiles) -> io::Result<()> {
-        for (name, bytes) in new {
-            manifest::place(&self.folder, name, bytes)?;
-            self.written_bytes += bytes.len() as u64;
-        }
-        manifest::sync(&self.folder)
-    }
-
-    /// Keeps what the next manifest does not name for a while.
-    fn retire(&mut self, next: &Saved) {
-        let Some(before) = &self.saved else { return };
-        let live = names(next);
-        let old = before.manifest.files.iter().filter(|file| !live.contains(file.path.as_str()));
-        self.retired.extend(old.map(|file| (Instant::now(), file.path.clone())));
-    }
-
-    /// The same with what a process that was killed, or a version before it, has left behind.
-    fn retire_strays(&mut self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let live = self.saved.as_ref().is_some_and(|saved| names(saved).contains(name));
-            let ours =
-                TABLES.iter().any(|table| name.starts_with(table)) || name.starts_with(FILE_NAME);
-            if ours && name.ends_with(".tmp") {
-                fs::remove_file(self.folder.join(name))?;
-            } else if ours && name.ends_with(PARQUET) && !live {
-                self.retired.push_back((Instant::now(), name.to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    fn delete_retired(&mut self) {
-        while let Some((since, _)) = self.retired.front()
-            && (since.elapsed() >= self.kept_for || self.retired.len() > KEPT_MAX)
-            && let Some((_, name)) = self.retired.pop_front()
-        {
-            // A name that was used in vain before may be a live file's now.
-            if self.saved.as_ref().is_some_and(|saved| names(saved).contains(name.as_str())) {
-                continue;
-            }
-            if let Err(error) = fs::remove_file(self.folder.join(&name)) {
-                tracing::debug!(name, "an old file cannot be deleted: {error}");
-            }
-        }
     }
 }
 
@@ -307,20 +322,32 @@ impl Flush {
             && self.levels.changes.is_empty()
             && self.invoices.changes.is_empty()
             && self.days.changes.is_empty()
-            && self.set_aside.changes.is_empty();
+            && self.accounts.changes.is_empty()
+            && self.set_aside.changes.is_empty()
+            && self.stock_days.is_empty()
+            && self.lines.is_empty();
         !unchanged
     }
 
-    fn encode(&self) -> anyhow::Result<(AllFiles, NewFiles)> {
-        let mut new = NewFiles::new();
-        let files = AllFiles {
-            hours: encode(&self.hours, self.version, &mut new)?,
-            levels: encode(&self.levels, self.version, &mut new)?,
-            invoices: encode(&self.invoices, self.version, &mut new)?,
-            days: encode(&self.days, self.version, &mut new)?,
-            set_aside: encode(&self.set_aside, self.version, &mut new)?,
-        };
-        Ok((files, new))
+    /// Writes the new files. Gives all that there are then.
+    fn place(
+        &mut self,
+        place: &Place,
+        before: &AllFiles,
+        writer: &mut Writer<'_>,
+    ) -> anyhow::Result<AllFiles> {
+        let (stock_days, lines) =
+            (std::mem::take(&mut self.stock_days), std::mem::take(&mut self.lines));
+        Ok(AllFiles {
+            hours: write(&self.hours, writer)?,
+            levels: write(&self.levels, writer)?,
+            invoices: write(&self.invoices, writer)?,
+            days: write(&self.days, writer)?,
+            accounts: write(&self.accounts, writer)?,
+            set_aside: write(&self.set_aside, writer)?,
+            stock_days: shelf::merge(place, &before.stock_days, stock_days, writer)?,
+            lines: shelf::merge(place, &before.lines, lines, writer)?,
+        })
     }
 }
 
@@ -329,45 +356,33 @@ impl Books {
     fn put_back(&mut self, flush: Flush) {
         self.sales.hours.put_back(flush.hours.changes);
         self.stock.levels.put_back(flush.levels.changes);
+        self.stock.days.put_back();
         self.receivables.invoices.put_back(flush.invoices.changes);
         self.receivables.days.put_back(flush.days.changes);
+        self.trial_balance.accounts.put_back(flush.accounts.changes);
         self.set_aside.put_back(flush.set_aside.changes);
+        self.orders.lines.put_back();
     }
 }
 
 impl AllFiles {
     fn all(&self) -> Vec<Materialized> {
         let files = self.hours.values().chain(self.levels.values()).chain(self.invoices.values());
-        files.chain(self.days.values()).chain(self.set_aside.values()).cloned().collect()
+        let files = files.chain(self.days.values()).chain(self.accounts.values());
+        let files = files.chain(self.set_aside.values());
+        let files = files.chain(self.stock_days.values().map(|leaf| &leaf.file));
+        files.chain(self.lines.values().map(|leaf| &leaf.file)).cloned().collect()
     }
 }
 
-/// The files of a table after a flush; those that are new are added to `new`.
-fn encode<R: Row>(
-    plan: &Plan<R::Key, R>,
-    version: u64,
-    new: &mut NewFiles,
-) -> anyhow::Result<Files<R::Key>> {
+/// The files of a table after a flush; those that are new are written.
+fn write<R: Row>(plan: &Plan<R::Key, R>, writer: &mut Writer<'_>) -> anyhow::Result<Files<R::Key>> {
     let mut files = plan.kept.clone();
-    for (index, rows) in plan.new.iter().enumerate() {
+    for rows in &plan.new {
         let Some((first, _)) = rows.first() else { continue };
-        let bytes = parquet::write(R::SCHEMA, &R::to_columns(rows))?;
-        let path = format!("{}.{version}.{index}{PARQUET}", R::TABLE);
-        let file = Materialized {
-            table: R::TABLE.to_owned(),
-            path: path.clone(),
-            row_count: rows.len() as u64,
-            size_bytes: bytes.len() as u64,
-            sha256: sha256(&bytes),
-        };
-        files.insert(first.clone(), file);
-        new.push((path, bytes));
+        files.insert(first.clone(), writer.write(rows)?);
     }
     Ok(files)
-}
-
-fn names(saved: &Saved) -> BTreeSet<&str> {
-    saved.manifest.files.iter().map(|file| file.path.as_str()).collect()
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -18,6 +18,11 @@ impl Amount {
         self.plus(Self(-other.0))
     }
 
+    pub(crate) fn times(self, count: i32) -> Result<Self, Unsound> {
+        let product = self.0.checked_mul(count.into());
+        product.and_then(Self::from_hundredths).ok_or(Unsound::TooMuch)
+    }
+
     /// Adds a part of a whole that is known to be an amount.
     pub(crate) fn add(&mut self, part: Self) {
         self.0 = self.0.saturating_add(part.0);

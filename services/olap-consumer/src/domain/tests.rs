@@ -453,3 +453,146 @@ proptest! {
         prop_assert_eq!(rows.collect::<BTreeMap<_, _>>(), expected);
     }
 }
+
+fn order(number: u128) -> OrderId {
+    OrderId(Uuid::from_u128(number))
+}
+
+fn line(number: u128) -> ids::OrderItemId {
+    ids::OrderItemId(Uuid::from_u128(number))
+}
+
+fn placed(number: u128, quantities: &[i32]) -> Fact {
+    let lines = (1..).zip(quantities).map(|(number, quantity)| NewLine {
+        line_id: line(number),
+        sku: "one".to_owned(),
+        quantity: *quantity,
+        unit_price: amount("2.50"),
+        tax_rate: None,
+    });
+    Fact::OrderPlaced {
+        order: order(number),
+        customer_id: CustomerId(Uuid::nil()),
+        placed_at: time("2026-11-25T09:30:00Z"),
+        total: amount("100.00"),
+        lines: lines.collect(),
+    }
+}
+
+/// Cancelled, shipped, returned, and the amount of each line.
+fn lines_of(books: &Books) -> Vec<([i32; 3], Amount)> {
+    let lines = books.orders.lines.rows().values();
+    let moved =
+        |line: &OrderLine| [line.cancelled_quantity, line.shipped_quantity, line.returned_quantity];
+    lines.map(|line| (moved(line), line.amount())).collect()
+}
+
+#[test]
+fn what_becomes_of_an_order_is_on_its_lines() {
+    let mut books = Books::new(LONDON);
+    let now = time("2026-11-25T12:00:00Z");
+    let placed_at = time("2026-11-25T09:30:00Z");
+    let (shipped, returned) = (
+        |lines| Fact::OrderShipped { order: order(1), lines },
+        |lines| Fact::OrderReturned { order: order(1), lines },
+    );
+    let reduced =
+        |by, lines| Fact::OrderReduced { order: order(1), placed_at, by: amount(by), lines };
+    books.apply(placed(1, &[4, 2]), now).unwrap();
+    books.apply(shipped(vec![(line(1), 1), (line(2), 2)]), now).unwrap();
+    books.apply(shipped(vec![(line(1), 1)]), now).unwrap();
+    books.apply(reduced("2.50", vec![(line(1), 1)]), now).unwrap();
+    books.apply(returned(vec![(line(2), 1)]), now).unwrap();
+    let now_are = [([1, 2, 0], amount("7.50")), ([0, 2, 1], amount("5.00"))];
+    assert_eq!(lines_of(&books), now_are);
+
+    // More than there is, of a line that is not, of an order that is not: nothing changes, not the hour either.
+    let more = Err(Unsound::MoreThanOrdered(order(1)));
+    for (fact, refused) in [
+        (shipped(vec![(line(1), 2)]), more.clone()),
+        (shipped(vec![(line(1), 1), (line(2), 1)]), more.clone()),
+        (shipped(vec![(line(1), -1)]), more.clone()),
+        (returned(vec![(line(2), 1), (line(2), 1)]), more.clone()),
+        (reduced("2.50", vec![(line(1), 2)]), more),
+        (shipped(vec![(line(3), 1)]), Err(Unsound::NotPlaced(order(1)))),
+        (
+            Fact::OrderShipped { order: order(2), lines: vec![(line(1), 1)] },
+            Err(Unsound::NotPlaced(order(2))),
+        ),
+        (reduced("99.00", vec![(line(1), 1)]), Err(Unsound::NotSold(time("2026-11-25T09:00:00Z")))),
+    ] {
+        assert_eq!(books.apply(fact, now), refused);
+    }
+    assert_eq!(lines_of(&books), now_are);
+    assert_eq!(books.sales.hours.rows().values().next().unwrap().total, amount("97.50"));
+
+    books
+        .apply(Fact::OrderCancelled { order: order(1), placed_at, total: amount("97.50") }, now)
+        .unwrap();
+    assert!(books.orders.lines.rows().values().all(|line| line.cancelled));
+    assert!(lines_of(&books).iter().all(|(_, amount)| *amount == Amount::ZERO));
+}
+
+#[test]
+fn an_order_is_in_memory_whole_or_not_at_all() {
+    let mut books = Books::new(LONDON);
+    let now = time("2026-11-25T12:00:00Z");
+    books.apply(placed(1, &[4, 2]), now).unwrap();
+    books.apply(placed(2, &[4]), now).unwrap();
+    assert_eq!(books.orders.lines.begin_write().len(), 3);
+    // One of its lines changes while both are written.
+    books.apply(Fact::OrderShipped { order: order(1), lines: vec![(line(1), 1)] }, now).unwrap();
+    books.orders.written();
+    assert!(!books.orders.lacks(order(1)) && books.orders.lacks(order(2)));
+    assert_eq!(lines_of(&books).len(), 2);
+    assert_eq!(books.orders.lines.begin_write().len(), 1);
+    books.orders.written();
+    assert!(books.orders.lacks(order(1)) && lines_of(&books).is_empty());
+}
+
+#[test]
+fn stock_is_kept_for_each_day_on_which_it_changed() {
+    let mut books = Books::new(LONDON);
+    let mut set = |level, at: &str| {
+        books.apply(Fact::StockChanged(vec![("one".to_owned(), level, 0)]), time(at)).unwrap();
+        let days = books.stock.days.rows().iter();
+        days.map(|((day, _), row)| (day.to_string(), row.0.on_hand)).collect::<Vec<_>>()
+    };
+    let are = |rows: &[(&str, i32)]| -> Vec<(String, i32)> {
+        rows.iter().map(|(day, level)| ((*day).to_owned(), *level)).collect()
+    };
+    set(1, "2026-10-24T20:00:00Z");
+    // Midnight in London is at 23:00 UTC.
+    assert_eq!(set(2, "2026-10-24T22:59:59Z"), are(&[("2026-10-24", 2)]));
+    let next = are(&[("2026-10-24", 2), ("2026-10-25", 3)]);
+    assert_eq!(set(3, "2026-10-24T23:00:00Z"), next);
+    // Logged behind an event of a later day: it is of that day.
+    let late = are(&[("2026-10-24", 2), ("2026-10-25", 4)]);
+    assert_eq!(set(4, "2026-10-24T22:00:00Z"), late);
+    // Days without an event have no row.
+    let later = are(&[("2026-10-24", 2), ("2026-10-25", 4), ("2026-11-03", 5)]);
+    assert_eq!(set(5, "2026-11-03T09:00:00Z"), later);
+}
+
+#[test]
+fn a_journal_is_posted_whole_or_not_at_all() {
+    let mut balance = TrialBalance::default();
+    let on = day("2026-11-25");
+    let debit = |text: &str| Posted { debit: amount(text), credit: Amount::ZERO };
+    let lines = vec![("1100".to_owned(), debit("2.00")), ("1100".to_owned(), debit("3.00"))];
+    balance.post(on, lines.clone()).unwrap();
+    assert_eq!(balance.accounts.get(&(on, "1100".to_owned())), Some(&debit("5.00")));
+    let most = Posted {
+        debit: Amount::from_hundredths(999_999_999_999_999_999).unwrap(),
+        ..debit("0.00")
+    };
+    let much = vec![
+        ("1100".to_owned(), debit("1.00")),
+        ("1200".to_owned(), most),
+        ("1200".to_owned(), most),
+    ];
+    assert_eq!(balance.post(on, much), Err(Unsound::TooMuch));
+    assert_eq!(balance.accounts.rows().len(), 1);
+    balance.post(day("2026-11-26"), lines).unwrap();
+    assert_eq!(balance.accounts.rows().len(), 2);
+}

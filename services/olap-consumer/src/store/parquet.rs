@@ -1,4 +1,4 @@
-//! Tables as Parquet: required columns of a few types, as the schema's text names them; readable as they are by anything that reads Parquet.
+//! Tables as Parquet: flat columns of a few types, as the schema's text names them; readable as they are by anything that reads Parquet.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -6,8 +6,8 @@ use ::parquet::{
     basic::{Compression, ZstdLevel},
     column::reader::{ColumnReader, ColumnReaderImpl},
     data_type::{
-        ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
-        Int64Type,
+        BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType,
+        Int32Type, Int64Type,
     },
     errors::ParquetError,
     file::{
@@ -25,8 +25,11 @@ use bytes::Bytes;
 pub(crate) enum Column {
     Int32(Vec<i32>),
     Int64(Vec<i64>),
+    Bool(Vec<bool>),
     Text(Vec<ByteArray>),
-    Uuid(Vec<FixedLenByteArray>),
+    /// UUIDs, and decimals of more digits than 64 bits hold.
+    Fixed(Vec<FixedLenByteArray>),
+    OptionalInt32(Vec<Option<i32>>),
 }
 
 /// Columns in the order of their schema.
@@ -50,8 +53,14 @@ pub(crate) fn write(schema: &str, columns: &Columns) -> anyhow::Result<Vec<u8>> 
             Column::Text(values) => {
                 column.typed::<ByteArrayType>().write_batch(values, None, None)?
             }
-            Column::Uuid(values) => {
+            Column::Bool(values) => column.typed::<BoolType>().write_batch(values, None, None)?,
+            Column::Fixed(values) => {
                 column.typed::<FixedLenByteArrayType>().write_batch(values, None, None)?
+            }
+            Column::OptionalInt32(values) => {
+                let levels: Vec<i16> = values.iter().map(|value| value.is_some().into()).collect();
+                let there: Vec<i32> = values.iter().copied().flatten().collect();
+                column.typed::<Int32Type>().write_batch(&there, Some(&levels), None)?
             }
         };
         column.close()?;
@@ -79,15 +88,19 @@ pub(crate) fn read(schema: &str, file: Vec<u8>) -> anyhow::Result<Columns> {
 
 fn read_column(group: &dyn RowGroupReader, column: usize) -> anyhow::Result<Column> {
     let rows = usize::try_from(group.metadata().num_rows())?;
+    let is_optional = group.metadata().column(column).column_descr().max_def_level() > 0;
     Ok(match group.get_column_reader(column)? {
+        ColumnReader::Int32ColumnReader(reader) if is_optional => {
+            Column::OptionalInt32(read_optional(reader, rows)?)
+        }
         ColumnReader::Int32ColumnReader(reader) => Column::Int32(read_values(reader, rows)?),
         ColumnReader::Int64ColumnReader(reader) => Column::Int64(read_values(reader, rows)?),
         ColumnReader::ByteArrayColumnReader(reader) => Column::Text(read_values(reader, rows)?),
         ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-            Column::Uuid(read_values(reader, rows)?)
+            Column::Fixed(read_values(reader, rows)?)
         }
-        ColumnReader::BoolColumnReader(_)
-        | ColumnReader::Int96ColumnReader(_)
+        ColumnReader::BoolColumnReader(reader) => Column::Bool(read_values(reader, rows)?),
+        ColumnReader::Int96ColumnReader(_)
         | ColumnReader::FloatColumnReader(_)
         | ColumnReader::DoubleColumnReader(_) => {
             bail!("column {column} has a type that no table has")
@@ -102,4 +115,14 @@ fn read_values<T: DataType>(
     let mut values = Vec::with_capacity(rows);
     reader.read_records(rows, None, None, &mut values)?;
     Ok(values)
+}
+
+fn read_optional(
+    mut reader: ColumnReaderImpl<Int32Type>,
+    rows: usize,
+) -> Result<Vec<Option<i32>>, ParquetError> {
+    let (mut levels, mut values) = (Vec::with_capacity(rows), Vec::new());
+    reader.read_records(rows, Some(&mut levels), None, &mut values)?;
+    let mut values = values.into_iter();
+    Ok(levels.into_iter().map(|level| if level > 0 { values.next() } else { None }).collect())
 }

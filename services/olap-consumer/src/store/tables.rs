@@ -1,22 +1,41 @@
-//! The tables' columns, and how rows become columns and back. The schemas are the contract with everybody who reads the files.
+//! How rows become columns and back, in the order of [`manifest::tables`].
 
 use ::parquet::data_type::ByteArray;
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, NaiveDate, Utc};
-use ids::{CustomerId, InvoiceId};
+use ids::{CustomerId, InvoiceId, OrderId, OrderItemId};
+use manifest::tables::{self, Table};
 use uuid::Uuid;
 
 use super::parquet::{Column, Columns};
-use crate::domain::{Ageing, Amount, BusinessDays, HourOfSales, Level, OpenInvoice, SetAside};
+use crate::domain::{
+    Ageing, Amount, Books, BusinessDays, HourOfSales, Level, LevelOfDay, LineKey, OpenInvoice,
+    OrderLine, Posted, SetAside,
+};
 
 /// The schema is checked before columns are taken by it.
 const MISSING: &str = "the columns are not those of the schema";
 
+const WIDE_BYTES: usize = 9;
+
 /// A row of a table that is kept in files.
-pub(crate) trait Row: Clone + PartialEq {
-    type Key: Ord + Clone;
-    const TABLE: &'static str;
-    const SCHEMA: &'static str;
+pub(crate) trait Row: Clone + PartialEq + Send + 'static {
+    type Key: Ord + Clone + Send + 'static;
+    const TABLE: Table;
+
+    /// The source that it is counted from; that of its key, where that names one.
+    fn source(key: &Self::Key) -> &str;
+
+    /// For people.
+    fn key_text(key: &Self::Key) -> String;
+
+    /// The row as it is in memory, if it is.
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self>;
+
+    /// By how much a sum has changed, where a row is one.
+    fn step(_from: Option<&Self>, _to: Option<&Self>) -> Option<[i64; 2]> {
+        None
+    }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns;
 
@@ -26,14 +45,37 @@ pub(crate) trait Row: Clone + PartialEq {
     ) -> anyhow::Result<Vec<(Self::Key, Self)>>;
 }
 
+/// A row of a table that is not in memory.
+pub(crate) trait Rests: Row {
+    /// Rows of old days change seldom.
+    fn day(key: &Self::Key) -> NaiveDate;
+
+    /// What rows are looked for by; all alike where they never are.
+    fn subject(key: &Self::Key) -> Uuid;
+}
+
 impl Row for HourOfSales {
     type Key = DateTime<Utc>;
-    const TABLE: &'static str = "sales_by_hour";
-    const SCHEMA: &'static str = "message sales_by_hour {
-        required int64 hour (TIMESTAMP(MICROS,true));
-        required int64 total_amount (DECIMAL(18,2));
-        required int32 order_count;
-    }";
+    const TABLE: Table = tables::SALES_BY_HOUR;
+
+    fn source(_: &Self::Key) -> &str {
+        "orders"
+    }
+
+    fn key_text(hour: &Self::Key) -> String {
+        hour.to_rfc3339()
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.sales.hours.get(key).copied()
+    }
+
+    fn step(from: Option<&Self>, to: Option<&Self>) -> Option<[i64; 2]> {
+        let of = |row: Option<&Self>| row.copied().unwrap_or_default();
+        let sums = |row: Self| (row.total.hundredths(), i64::from(row.order_count));
+        let ((before, count_before), (after, count)) = (sums(of(from)), sums(of(to)));
+        Some([after.checked_sub(before)?, count - count_before])
+    }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
         [
@@ -57,13 +99,19 @@ impl Row for HourOfSales {
 
 impl Row for Level {
     type Key = String;
-    const TABLE: &'static str = "stock_snapshot";
-    const SCHEMA: &'static str = "message stock_snapshot {
-        required binary sku (STRING);
-        required int32 qty_on_hand;
-        required int32 reserved_qty;
-        required int64 snapshot_at (TIMESTAMP(MICROS,true));
-    }";
+    const TABLE: Table = tables::STOCK_SNAPSHOT;
+
+    fn source(_: &Self::Key) -> &str {
+        "inventory"
+    }
+
+    fn key_text(sku: &Self::Key) -> String {
+        sku.clone()
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.stock.levels.get(key).copied()
+    }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
         [
@@ -88,13 +136,19 @@ impl Row for Level {
 
 impl Row for OpenInvoice {
     type Key = InvoiceId;
-    const TABLE: &'static str = "open_invoices";
-    const SCHEMA: &'static str = "message open_invoices {
-        required fixed_len_byte_array(16) invoice_id (UUID);
-        required fixed_len_byte_array(16) customer_id (UUID);
-        required int32 due_date (DATE);
-        required int64 residual (DECIMAL(18,2));
-    }";
+    const TABLE: Table = tables::OPEN_INVOICES;
+
+    fn source(_: &Self::Key) -> &str {
+        "billing"
+    }
+
+    fn key_text(id: &Self::Key) -> String {
+        id.to_string()
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.receivables.invoices.get(key).copied()
+    }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
         [
@@ -124,16 +178,19 @@ impl Row for OpenInvoice {
 /// `as_of` lies within the business day of the row.
 impl Row for Ageing {
     type Key = NaiveDate;
-    const TABLE: &'static str = "ar_ageing";
-    const SCHEMA: &'static str = "message ar_ageing {
-        required int64 bucket_30 (DECIMAL(18,2));
-        required int64 bucket_60 (DECIMAL(18,2));
-        required int64 bucket_90 (DECIMAL(18,2));
-        required int64 total_ar (DECIMAL(18,2));
-        required int64 as_of (TIMESTAMP(MICROS,true));
-        required int64 current (DECIMAL(18,2));
-        required int64 bucket_over_90 (DECIMAL(18,2));
-    }";
+    const TABLE: Table = tables::AR_AGEING;
+
+    fn source(_: &Self::Key) -> &str {
+        "billing"
+    }
+
+    fn key_text(day: &Self::Key) -> String {
+        day.to_string()
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.receivables.days.get(key).copied()
+    }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
         [
@@ -169,16 +226,19 @@ impl Row for Ageing {
 
 impl Row for SetAside {
     type Key = (String, i64);
-    const TABLE: &'static str = "set_aside_events";
-    const SCHEMA: &'static str = "message set_aside_events {
-        required binary source (STRING);
-        required int64 sequence;
-        required fixed_len_byte_array(16) event_id (UUID);
-        required binary event_type (STRING);
-        required binary subject (STRING);
-        required int64 event_time (TIMESTAMP(MICROS,true));
-        required binary reason (STRING);
-    }";
+    const TABLE: Table = tables::SET_ASIDE_EVENTS;
+
+    fn source((source, _): &Self::Key) -> &str {
+        source
+    }
+
+    fn key_text((source, sequence): &Self::Key) -> String {
+        format!("{source} {sequence}")
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.set_aside.get(key).cloned()
+    }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
         [
@@ -211,6 +271,182 @@ impl Row for SetAside {
     }
 }
 
+impl Row for Posted {
+    type Key = (NaiveDate, String);
+    const TABLE: Table = tables::TRIAL_BALANCE;
+
+    fn source(_: &Self::Key) -> &str {
+        "ledger"
+    }
+
+    fn key_text((day, account): &Self::Key) -> String {
+        format!("{day} {account}")
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.trial_balance.accounts.get(key).copied()
+    }
+
+    fn step(from: Option<&Self>, to: Option<&Self>) -> Option<[i64; 2]> {
+        let of = |row: Option<&Self>| row.copied().unwrap_or_default();
+        let sums = |row: Self| (row.debit.hundredths(), row.credit.hundredths());
+        let ((debit, credit), (debit_after, credit_after)) = (sums(of(from)), sums(of(to)));
+        Some([debit_after.checked_sub(debit)?, credit_after.checked_sub(credit)?])
+    }
+
+    fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
+        [
+            texts(rows.iter().map(|((_, account), _)| account.as_str())),
+            dates(rows.iter().map(|((day, _), _)| *day)),
+            wide_amounts(rows.iter().map(|(_, row)| row.debit)),
+            wide_amounts(rows.iter().map(|(_, row)| row.credit)),
+        ]
+        .into()
+    }
+
+    fn from_columns(
+        mut columns: Reader,
+        _: BusinessDays,
+    ) -> anyhow::Result<Vec<(Self::Key, Self)>> {
+        let (accounts, days) = (columns.texts()?, columns.dates()?);
+        let rows = columns.wide_amounts()?.into_iter().zip(columns.wide_amounts()?);
+        let rows = rows.map(|(debit, credit)| Self { debit, credit });
+        Ok(days.into_iter().zip(accounts).zip(rows).collect())
+    }
+}
+
+impl Row for LevelOfDay {
+    type Key = (NaiveDate, String);
+    const TABLE: Table = tables::STOCK_BY_DAY;
+
+    fn source(_: &Self::Key) -> &str {
+        "inventory"
+    }
+
+    fn key_text((day, sku): &Self::Key) -> String {
+        format!("{day} {sku}")
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.stock.days.get(key).copied()
+    }
+
+    fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
+        [
+            texts(rows.iter().map(|((_, sku), _)| sku.as_str())),
+            Column::Int32(rows.iter().map(|(_, row)| row.0.on_hand).collect()),
+            Column::Int32(rows.iter().map(|(_, row)| row.0.reserved).collect()),
+            times(rows.iter().map(|(_, row)| row.0.at)),
+            dates(rows.iter().map(|((day, _), _)| *day)),
+        ]
+        .into()
+    }
+
+    fn from_columns(
+        mut columns: Reader,
+        _: BusinessDays,
+    ) -> anyhow::Result<Vec<(Self::Key, Self)>> {
+        let (skus, on_hand) = (columns.texts()?, columns.int32()?);
+        let rows = on_hand.into_iter().zip(columns.int32()?).zip(columns.times()?);
+        let rows = rows.map(|((on_hand, reserved), at)| Self(Level { on_hand, reserved, at }));
+        Ok(columns.dates()?.into_iter().zip(skus).zip(rows).collect())
+    }
+}
+
+impl Rests for LevelOfDay {
+    fn day((day, _): &Self::Key) -> NaiveDate {
+        *day
+    }
+
+    fn subject(_: &Self::Key) -> Uuid {
+        Uuid::nil()
+    }
+}
+
+impl Row for OrderLine {
+    type Key = LineKey;
+    const TABLE: Table = tables::ORDER_FACTS;
+
+    fn source(_: &Self::Key) -> &str {
+        "orders"
+    }
+
+    fn key_text((_, order, line): &Self::Key) -> String {
+        format!("{order} {line}")
+    }
+
+    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
+        books.orders.lines.get(key).cloned()
+    }
+
+    fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
+        let numbers =
+            |of: fn(&Self) -> i32| Column::Int32(rows.iter().map(|(_, row)| of(row)).collect());
+        [
+            uuids(rows.iter().map(|((_, order, _), _)| order.0)),
+            uuids(rows.iter().map(|((.., line), _)| line.0)),
+            uuids(rows.iter().map(|(_, row)| row.customer_id.0)),
+            texts(rows.iter().map(|(_, row)| row.sku.as_str())),
+            numbers(|row| row.quantity),
+            numbers(|row| row.cancelled_quantity),
+            numbers(|row| row.shipped_quantity),
+            numbers(|row| row.returned_quantity),
+            amounts(rows.iter().map(|(_, row)| row.unit_price)),
+            Column::OptionalInt32(rows.iter().map(|(_, row)| row.tax_rate).collect()),
+            amounts(rows.iter().map(|(_, row)| row.amount())),
+            times(rows.iter().map(|((placed_at, ..), _)| *placed_at)),
+            Column::Bool(rows.iter().map(|(_, row)| row.cancelled).collect()),
+        ]
+        .into()
+    }
+
+    fn from_columns(
+        mut columns: Reader,
+        _: BusinessDays,
+    ) -> anyhow::Result<Vec<(Self::Key, Self)>> {
+        let (orders, lines, customers) = (columns.uuids()?, columns.uuids()?, columns.uuids()?);
+        let (skus, quantities) = (columns.texts()?, columns.int32()?);
+        let (cancelled_quantities, shipped) = (columns.int32()?, columns.int32()?);
+        let (returned, prices) = (columns.int32()?, columns.amounts()?);
+        let (rates, amounts) = (columns.optional_int32()?, columns.amounts()?);
+        let (times, cancelled) = (columns.times()?, columns.bools()?);
+
+        let keys = times.into_iter().zip(orders).zip(lines);
+        let keys = keys.map(|((at, order), line)| (at, OrderId(order), OrderItemId(line)));
+        let what = customers.into_iter().zip(skus).zip(prices).zip(rates);
+        let moved = quantities.into_iter().zip(cancelled_quantities).zip(shipped).zip(returned);
+        let rows = keys.zip(what).zip(moved).zip(cancelled.into_iter().zip(amounts));
+        let rows = rows.map(|(((key, what), moved), (cancelled, amount))| {
+            let (((customer_id, sku), unit_price), tax_rate) = what;
+            let (((quantity, cancelled_quantity), shipped_quantity), returned_quantity) = moved;
+            let row = Self {
+                customer_id: CustomerId(customer_id),
+                sku,
+                quantity,
+                cancelled_quantity,
+                shipped_quantity,
+                returned_quantity,
+                unit_price,
+                tax_rate,
+                cancelled,
+            };
+            ensure!(row.amount() == amount, "the amount of a line of order {} is another", key.1);
+            Ok((key, row))
+        });
+        rows.collect()
+    }
+}
+
+impl Rests for OrderLine {
+    fn day((placed_at, ..): &Self::Key) -> NaiveDate {
+        placed_at.date_naive()
+    }
+
+    fn subject((_, order, _): &Self::Key) -> Uuid {
+        order.0
+    }
+}
+
 fn times(of: impl Iterator<Item = DateTime<Utc>>) -> Column {
     Column::Int64(of.map(|time| time.timestamp_micros()).collect())
 }
@@ -228,7 +464,16 @@ fn texts<'a>(of: impl Iterator<Item = &'a str>) -> Column {
 }
 
 fn uuids(of: impl Iterator<Item = Uuid>) -> Column {
-    Column::Uuid(of.map(|id| id.as_bytes().to_vec().into()).collect())
+    Column::Fixed(of.map(|id| id.as_bytes().to_vec().into()).collect())
+}
+
+/// As a `DECIMAL(20,2)` is kept: big-endian, in as few bytes as it needs.
+fn wide_amounts(of: impl Iterator<Item = Amount>) -> Column {
+    let bytes = |amount: Amount| {
+        let whole = i128::from(amount.hundredths()).to_be_bytes();
+        whole.split_at(whole.len() - WIDE_BYTES).1.to_vec().into()
+    };
+    Column::Fixed(of.map(bytes).collect())
 }
 
 /// Takes columns in the order of their schema.
@@ -252,8 +497,30 @@ impl Reader {
     }
 
     fn uuids(&mut self) -> anyhow::Result<Vec<Uuid>> {
-        let Some(Column::Uuid(values)) = self.0.pop_front() else { bail!(MISSING) };
+        let Some(Column::Fixed(values)) = self.0.pop_front() else { bail!(MISSING) };
         values.iter().map(|id| Ok(Uuid::from_slice(id.data())?)).collect()
+    }
+
+    fn bools(&mut self) -> anyhow::Result<Vec<bool>> {
+        let Some(Column::Bool(values)) = self.0.pop_front() else { bail!(MISSING) };
+        Ok(values)
+    }
+
+    fn optional_int32(&mut self) -> anyhow::Result<Vec<Option<i32>>> {
+        let Some(Column::OptionalInt32(values)) = self.0.pop_front() else { bail!(MISSING) };
+        Ok(values)
+    }
+
+    fn wide_amounts(&mut self) -> anyhow::Result<Vec<Amount>> {
+        let Some(Column::Fixed(values)) = self.0.pop_front() else { bail!(MISSING) };
+        let amount = |bytes: &[u8]| {
+            let (high, low) = bytes.split_first_chunk::<1>()?;
+            let low = i64::from_be_bytes(low.try_into().ok()?);
+            let fits = i8::from_be_bytes(*high) == if low < 0 { -1 } else { 0 };
+            Amount::from_hundredths(low).filter(|_| fits)
+        };
+        let amounts = values.iter().map(|bytes| amount(bytes.data()));
+        amounts.map(|amount| amount.context("an amount is out of range")).collect()
     }
 
     fn times(&mut self) -> anyhow::Result<Vec<DateTime<Utc>>> {

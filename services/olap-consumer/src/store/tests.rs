@@ -1,13 +1,12 @@
-use std::fmt::Debug;
+use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
-use chrono::NaiveDate;
-use ids::CustomerId;
-use manifest::Counted;
+use ids::{CustomerId, OrderId, OrderItemId};
 use proptest::prelude::*;
+use testkit::Dice;
 use uuid::Uuid;
 
-use super::{tables::Reader, *};
-use crate::domain::{Amount, Fact};
+use super::{retired::KEPT_MAX, shelf::Leaf, tables::Reader, *};
+use crate::domain::{Amount, Fact, NewLine};
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
 
@@ -17,8 +16,8 @@ fn time(text: &str) -> DateTime<Utc> {
 
 /// Rows as they come back from a file.
 fn written_and_read<R: Row>(rows: &[(R::Key, R)]) -> Vec<(R::Key, R)> {
-    let file = parquet::write(R::SCHEMA, &R::to_columns(rows)).unwrap();
-    R::from_columns(Reader(parquet::read(R::SCHEMA, file).unwrap()), LONDON).unwrap()
+    let file = parquet::write(R::TABLE.schema, &R::to_columns(rows)).unwrap();
+    R::from_columns(Reader(parquet::read(R::TABLE.schema, file).unwrap()), LONDON).unwrap()
 }
 
 fn is_kept<R: Row + Debug>(rows: Vec<(R::Key, R)>) -> Result<(), TestCaseError>
@@ -91,6 +90,41 @@ proptest! {
     }
 
     #[test]
+    fn accounts_are_kept(
+        rows in prop::collection::vec(((days(), ".*"), (amounts(), amounts())), 1..50),
+    ) {
+        let row = |(key, (debit, credit))| (key, Posted { debit, credit });
+        is_kept(rows.into_iter().map(row).collect())?;
+    }
+
+    #[test]
+    fn levels_of_days_are_kept(
+        rows in prop::collection::vec(((days(), ".*"), (any::<i32>(), any::<i32>(), times())), 1..50),
+    ) {
+        let row = |(key, (on_hand, reserved, at))| (key, LevelOfDay(Level { on_hand, reserved, at }));
+        is_kept(rows.into_iter().map(row).collect())?;
+    }
+
+    #[test]
+    fn lines_of_orders_are_kept(
+        rows in prop::collection::vec(
+            ((times(), uuids(), uuids()), (uuids(), ".*", prop::array::uniform4(0..1000_i32)),
+             (0..1_000_000_000_i64, prop::option::of(0..100_000_i32), any::<bool>())), 1..50),
+    ) {
+        let row = |((at, order, line), (customer, sku, moved), (price, tax_rate, cancelled))| {
+            let [quantity, shipped_quantity, cancelled_quantity, returned_quantity]: [i32; 4] = moved;
+            let line_of_order = OrderLine {
+                customer_id: CustomerId(customer), sku, quantity,
+                cancelled_quantity: cancelled_quantity.min(quantity),
+                shipped_quantity, returned_quantity,
+                unit_price: Amount::from_hundredths(price).unwrap(), tax_rate, cancelled,
+            };
+            ((at, OrderId(order), OrderItemId(line)), line_of_order)
+        };
+        is_kept(rows.into_iter().map(row).collect())?;
+    }
+
+    #[test]
     fn events_set_aside_are_kept(
         rows in prop::collection::vec(
             ((".*", any::<i64>()), (uuids(), ".*", ".*", times(), ".*")), 1..50),
@@ -102,12 +136,22 @@ proptest! {
     }
 }
 
+fn open(folder: &Path, versions_kept: u64) -> (Box<Store>, Box<SharedBooks>) {
+    match Store::open(folder, LONDON, versions_kept).unwrap() {
+        Opened::Ready(store, books) => (store, books),
+        Opened::Old(_) | Opened::Held => panic!("the folder cannot be opened"),
+    }
+}
+
 /// Counts one more order of the hour.
 fn sell(books: &SharedBooks, log_id: i64) {
     let at = time("2026-11-24T09:00:00Z");
     let mut books = books.lock().unwrap();
     let total = Amount::from_hundredths(100).unwrap();
-    books.apply(Fact::OrderPlaced { placed_at: at, total }, at).unwrap();
+    let order = OrderId(Uuid::from_u128(log_id.unsigned_abs().into()));
+    let customer_id = CustomerId(Uuid::nil());
+    let placed = Fact::OrderPlaced { order, customer_id, placed_at: at, total, lines: vec![] };
+    books.apply(placed, at).unwrap();
     let counted = Counted { stream_sequence: 0, log_id, event_id: Uuid::nil() };
     books.move_to("orders", counted, at);
 }
@@ -123,8 +167,7 @@ fn parquet_files(folder: &Path) -> Vec<String> {
 #[test]
 fn files_that_no_manifest_names_stay_for_a_while_and_then_go() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut store, books) = Store::open(folder.path(), LONDON).unwrap().unwrap();
-    let books = SharedBooks::new(books);
+    let (mut store, books) = open(folder.path(), 0);
     let now = time("2026-11-24T09:00:00Z");
     for log_id in 1..=3 {
         sell(&books, log_id);
@@ -136,12 +179,11 @@ fn files_that_no_manifest_names_stay_for_a_while_and_then_go() {
 
     // After a restart, too.
     fs::write(folder.path().join(file(9)), "left behind").unwrap();
-    let (mut store, books) = Store::open(folder.path(), LONDON).unwrap().unwrap();
-    let books = SharedBooks::new(books);
+    let (mut store, books) = open(folder.path(), 0);
     sell(&books, 4);
     store.flush(&books, now).unwrap();
     assert_eq!(parquet_files(folder.path()), [1, 2, 3, 4, 9].map(file));
-    store.kept_for = Duration::ZERO;
+    store.retired.kept_for = Duration::ZERO;
     // Also when there is nothing to write.
     store.flush(&books, now).unwrap();
     assert_eq!(parquet_files(folder.path()), [file(4)]);
@@ -150,10 +192,9 @@ fn files_that_no_manifest_names_stay_for_a_while_and_then_go() {
 #[test]
 fn many_flushes_in_a_short_time_do_not_fill_the_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut store, books) = Store::open(folder.path(), LONDON).unwrap().unwrap();
-    let books = SharedBooks::new(books);
+    let (mut store, books) = open(folder.path(), 0);
     for number in 0..2 * KEPT_MAX {
-        store.retired.push_back((Instant::now(), format!("sales_by_hour.{number}.0.parquet")));
+        store.retired.add(0, format!("sales_by_hour.{number}.0.parquet"));
     }
     sell(&books, 1);
     store.flush(&books, time("2026-11-24T09:00:00Z")).unwrap();
@@ -163,8 +204,7 @@ fn many_flushes_in_a_short_time_do_not_fill_the_disk() {
 #[test]
 fn what_was_not_written_is_written_the_next_time() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut store, books) = Store::open(folder.path(), LONDON).unwrap().unwrap();
-    let books = SharedBooks::new(books);
+    let (mut store, books) = open(folder.path(), 0);
     let now = time("2026-11-24T09:00:00Z");
     sell(&books, 1);
     // Takes the place of a temporary file.
@@ -177,17 +217,16 @@ fn what_was_not_written_is_written_the_next_time() {
     fs::remove_dir(&block).unwrap();
     store.flush(&books, now).unwrap();
     drop(store);
-    let (store, books) = Store::open(folder.path(), LONDON).unwrap().unwrap();
+    let (store, books) = open(folder.path(), 0);
     assert_eq!(store.manifest().unwrap().version, 1);
-    let row = books.sales.hours.get(&now).unwrap();
+    let row = *books.lock().unwrap().sales.hours.get(&now).unwrap();
     assert_eq!((row.total.hundredths(), row.order_count), (100, 1));
 }
 
 #[test]
 fn readers_find_what_they_need_in_the_manifest() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut store, books) = Store::open(folder.path(), LONDON).unwrap().unwrap();
-    let books = SharedBooks::new(books);
+    let (mut store, books) = open(folder.path(), 0);
     sell(&books, 7);
     store.flush(&books, time("2026-11-24T09:00:01Z")).unwrap();
     let manifest = Manifest::read(folder.path()).unwrap().unwrap();
@@ -195,4 +234,299 @@ fn readers_find_what_they_need_in_the_manifest() {
     assert_eq!((manifest.version, manifest.positions["orders"].log_id), (1, 7));
     assert_eq!(manifest.written_at, time("2026-11-24T09:00:01Z"));
     assert_eq!(manifest.event_time, Some(time("2026-11-24T09:00:00Z")));
+}
+
+#[test]
+fn the_last_versions_stay_whole_with_their_manifests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, books) = open(folder.path(), 2);
+    store.retired.kept_for = Duration::ZERO;
+    for log_id in 1..=6 {
+        sell(&books, log_id);
+        store.flush(&books, time("2026-11-24T09:00:00Z")).unwrap();
+    }
+    // A flush deletes before it is the last one: one more shows what is left.
+    store.flush(&books, time("2026-11-24T09:00:00Z")).unwrap();
+    let file = |version: u64| format!("sales_by_hour.{version}.0.parquet");
+    assert_eq!(parquet_files(folder.path()), [4, 5, 6].map(file));
+    for version in [4, 5] {
+        let kept = fs::read(folder.path().join(format!("manifest.{version}.json"))).unwrap();
+        let kept: Manifest = serde_json::from_slice(&kept).unwrap();
+        assert_eq!((kept.version, kept.files_of("sales_by_hour").count()), (version, 1));
+        assert!(kept.files.iter().all(|file| folder.path().join(&file.path).exists()));
+    }
+    let manifests = fs::read_dir(folder.path()).unwrap();
+    let manifests = manifests.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(manifests.filter(|name| name.starts_with("manifest")).count(), 3);
+
+    // Those of a life before are kept for a while, too, and go then.
+    drop(store);
+    let (mut store, books) = open(folder.path(), 2);
+    store.retired.kept_for = Duration::ZERO;
+    for log_id in 7..=9 {
+        sell(&books, log_id);
+        store.flush(&books, time("2026-11-24T09:00:00Z")).unwrap();
+    }
+    assert_eq!(parquet_files(folder.path()), [7, 8, 9].map(file));
+}
+
+fn line_key(minute: i64, order: u128) -> LineKey {
+    let at = time("2026-01-01T00:00:00Z") + chrono::TimeDelta::minutes(minute);
+    (at, OrderId(Uuid::from_u128(order)), OrderItemId(Uuid::from_u128(1)))
+}
+
+fn line_of_order(shipped_quantity: i32) -> OrderLine {
+    OrderLine {
+        customer_id: CustomerId(Uuid::nil()),
+        sku: "one".to_owned(),
+        quantity: 1000,
+        cancelled_quantity: 0,
+        shipped_quantity,
+        returned_quantity: 0,
+        unit_price: Amount::from_hundredths(100).unwrap(),
+        tax_rate: Some(2000),
+        cancelled: false,
+    }
+}
+
+/// A shelf beside the rows that it must hold.
+struct Kept {
+    folder: tempfile::TempDir,
+    place: Place,
+    shelf: Arc<Shelf<LineKey>>,
+    rows: BTreeMap<LineKey, OrderLine>,
+    version: u64,
+    written: u64,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { folder: folder.path().to_owned(), calendar: LONDON };
+        let (shelf, rows) = (Arc::default(), BTreeMap::new());
+        Self { folder, place, shelf, rows, version: 0, written: 0 }
+    }
+
+    /// Gives how many rows were written.
+    fn merge(&mut self, changes: BTreeMap<LineKey, OrderLine>) -> u64 {
+        self.version += 1;
+        self.rows.extend(changes.clone());
+        let mut writer = Writer::new(self.folder.path(), self.version);
+        let next = shelf::merge(&self.place, &self.shelf, changes, &mut writer).unwrap();
+        let before: BTreeSet<_> = self.shelf.values().map(|leaf| leaf.file.path.clone()).collect();
+        let new = next.values().filter(|leaf| !before.contains(&leaf.file.path));
+        let written = new.map(|leaf| leaf.file.row_count).sum();
+        self.shelf = next;
+        self.written += written;
+        written
+    }
+
+    fn check(&self) {
+        let files: Vec<&Materialized> = self.shelf.values().map(|leaf| &leaf.file).collect();
+        let read =
+            |file: &&Materialized| load::load_file::<OrderLine>(self.folder.path(), file, LONDON);
+        let rows: Vec<_> = files.iter().flat_map(|file| read(file).unwrap()).collect();
+        assert!(rows.iter().map(|(key, row)| (key, row)).eq(&self.rows));
+        let reopened = shelf::open::<OrderLine>(&self.place, files.into_iter()).unwrap();
+        assert_eq!(reopened, *self.shelf);
+    }
+
+    fn sizes(&self) -> Vec<u64> {
+        self.shelf.values().map(|leaf: &Leaf<LineKey>| leaf.file.row_count).collect()
+    }
+}
+
+#[test]
+fn a_shelf_holds_each_row_once_whatever_comes_in_whatever_order() {
+    let (mut kept, dice) = (Kept::new(), Dice::new(31));
+    for round in 0..40 {
+        let rows = match round % 4 {
+            0 => (0..dice.roll(1000_i64)).map(|row| (round * 100 + row / 30, row)).collect(),
+            1 => (0..dice.roll(50_i64)).map(|_| (dice.roll(15_000_i64), dice.roll(100))).collect(),
+            2 => (0..dice.roll(6000_i64)).map(|row| (20_000 + row, round)).collect(),
+            _ => vec![(0, round), (dice.roll(40_000), round)],
+        };
+        let row = |(minute, order): (i64, i64)| {
+            (line_key(minute, order.unsigned_abs().into()), line_of_order(dice.roll(1000)))
+        };
+        kept.merge(rows.into_iter().map(row).collect());
+        if round % 5 == 0 {
+            kept.check();
+        }
+    }
+    kept.check();
+    assert!(kept.sizes().len() > 1);
+    assert!(kept.sizes().iter().all(|rows| *rows <= 1 << 16));
+}
+
+#[test]
+fn rows_that_come_as_time_goes_by_are_written_a_few_times_each_and_end_in_few_files() {
+    let mut kept = Kept::new();
+    // Four weeks of 500 lines a day, 50 a flush.
+    for flush in 0..280_i64 {
+        let rows = (flush * 50..flush * 50 + 50)
+            .map(|row| (line_key(row * 3, row.unsigned_abs().into()), line_of_order(0)));
+        kept.merge(rows.collect());
+    }
+    kept.check();
+    let rows = kept.rows.len() as u64;
+    assert!(kept.written < 15 * rows, "{} rows were written for {rows}", kept.written);
+    assert!(kept.sizes().len() < 40, "{:?}", kept.sizes());
+    // A line of an old day costs its file, no more.
+    let before = kept.sizes()[0];
+    let changed = kept.merge(BTreeMap::from([(line_key(0, 0), line_of_order(1))]));
+    assert!(changed < before + 5000, "{changed}");
+    kept.check();
+}
+
+#[test]
+fn an_order_is_found_wherever_its_lines_are() {
+    let (mut kept, dice) = (Kept::new(), Dice::new(32));
+    let mut placed = Vec::new();
+    for flush in 0..20_i64 {
+        let mut changes = BTreeMap::new();
+        for _ in 0..60 {
+            // Some were drafts for long: their ids are older than their neighbours'.
+            let id =
+                u128::from((flush * 1000 + dice.roll(1000_i64) - dice.roll(900)).unsigned_abs());
+            let (at, order, _) = line_key(flush * 400 + dice.roll(400), id);
+            if placed.iter().any(|(known, _)| *known == order.0) {
+                continue;
+            }
+            let lines = 1 + dice.roll(40_u128);
+            for line in 0..lines {
+                let key = (at, order, OrderItemId(Uuid::from_u128(line)));
+                changes.insert(key, line_of_order(0));
+            }
+            placed.push((order.0, lines));
+        }
+        kept.merge(changes);
+    }
+    assert!(kept.sizes().len() > 2);
+    for (order, lines) in placed.iter().step_by(29) {
+        let unknown = Uuid::from_u128(u128::MAX - 1);
+        let found = find::<OrderLine>(&kept.place, &kept.shelf, &BTreeSet::from([*order, unknown]));
+        let found = found.unwrap();
+        assert_eq!(found.len() as u128, *lines);
+        assert!(found.iter().all(|((_, id, _), _)| id.0 == *order));
+    }
+    let all: BTreeSet<Uuid> = placed.iter().map(|(order, _)| *order).collect();
+    let found = find::<OrderLine>(&kept.place, &kept.shelf, &all).unwrap();
+    assert_eq!(found.len(), kept.rows.len());
+}
+
+/// Places an order of two lines, and gives its second line.
+fn place(books: &SharedBooks, log_id: i64) -> (OrderId, OrderItemId) {
+    let at = time("2026-11-24T09:00:00Z") + chrono::TimeDelta::minutes(log_id);
+    let order = OrderId(Uuid::from_u128(log_id.unsigned_abs().into()));
+    let line = |line_id| NewLine {
+        line_id: OrderItemId(Uuid::from_u128(line_id)),
+        sku: "one".to_owned(),
+        quantity: 3,
+        unit_price: Amount::from_hundredths(100).unwrap(),
+        tax_rate: None,
+    };
+    let total = Amount::from_hundredths(600).unwrap();
+    let (customer_id, lines) = (CustomerId(Uuid::nil()), vec![line(1), line(2)]);
+    let mut books = books.lock().unwrap();
+    let placed = Fact::OrderPlaced { order, customer_id, placed_at: at, total, lines };
+    books.apply(placed, at).unwrap();
+    let counted = Counted { stream_sequence: 0, log_id, event_id: Uuid::nil() };
+    books.move_to("orders", counted, at);
+    (order, OrderItemId(Uuid::from_u128(2)))
+}
+
+#[test]
+fn what_is_counted_beside_takes_the_place_of_what_is_live_or_leaves_it_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, beside) = (root.path().join("live"), root.path().join("live/rebuild"));
+    let now = time("2026-11-24T12:00:00Z");
+    let (mut store, books) = open(&live, 3);
+    (1..=3).for_each(|log_id| _ = place(&books, log_id));
+    store.flush(&books, now).unwrap();
+    let before = store.manifest().unwrap().clone();
+    drop(store);
+    let (mut store, books) = open(&beside, 0);
+    (1..=5).for_each(|log_id| _ = place(&books, log_id));
+    store.flush(&books, now).unwrap();
+    let counted = store.manifest().unwrap().clone();
+    drop(store);
+
+    // Fails at each file, at the manifest: nothing has changed, and the next try is as good as the first.
+    let name = |index: usize, table: &str| format!("{table}.2.r{index}.parquet");
+    let files = counted.files.iter().enumerate().map(|(index, file)| name(index, &file.table));
+    let steps: Vec<String> = files.chain(["manifest.json.tmp".to_owned()]).collect();
+    assert!(steps.len() >= 3, "{steps:?}");
+    for step in steps {
+        let block = live.join(&step);
+        fs::remove_file(&block).ok();
+        fs::create_dir(&block).unwrap();
+        assert!(adopt(&live, &before, &beside).is_err(), "{step}");
+        fs::remove_dir(&block).unwrap();
+        let (store, books) = open(&live, 3);
+        assert_eq!(store.manifest(), Some(&before), "{step}");
+        assert_eq!(books.lock().unwrap().position("orders").log_id, 3);
+        let (store, _) = open(&beside, 0);
+        assert_eq!(store.manifest(), Some(&counted), "{step}");
+    }
+    assert_eq!(adopt(&live, &before, &beside).unwrap(), 2);
+    fs::remove_dir_all(&beside).unwrap();
+    let (store, books) = open(&live, 3);
+    assert_eq!(store.manifest().unwrap().version, 2);
+    assert_eq!(books.lock().unwrap().position("orders").log_id, 5);
+    let kept: Manifest =
+        serde_json::from_slice(&fs::read(live.join("manifest.1.json")).unwrap()).unwrap();
+    assert_eq!(kept, before);
+
+    // Less than is live takes no place.
+    let live_now = store.manifest().unwrap().clone();
+    drop(store);
+    let (mut store, books) = open(&beside, 0);
+    place(&books, 1);
+    store.flush(&books, now).unwrap();
+    let less = adopt(&live, &live_now, &beside).unwrap_err();
+    assert_eq!(less.to_string(), "of orders less is counted than before");
+}
+
+#[test]
+fn counts_that_differ_are_told_row_by_row() {
+    let root = tempfile::tempdir().unwrap();
+    let now = time("2026-11-24T12:00:00Z");
+    let count = |name: &str, shipped: i32, orders: i64| {
+        let (mut store, books) = open(&root.path().join(name), 0);
+        for log_id in 1..=orders {
+            let (order, line) = place(&books, log_id);
+            if log_id == 2 {
+                let fact = Fact::OrderShipped { order, lines: vec![(line, shipped)] };
+                books.lock().unwrap().apply(fact, now).unwrap();
+            }
+        }
+        store.flush(&books, now).unwrap();
+        store.snapshot()
+    };
+    let (one, same) = (count("one", 1, 3), count("same", 1, 3));
+    let none = compare(&one, &same).unwrap();
+    assert!(none.count == 0 && none.told.is_empty() && none.trace.is_none());
+    let other = compare(&one, &count("other", 2, 4)).unwrap();
+    let told: Vec<_> =
+        other.told.iter().map(|found| (found.table, found.live.is_empty())).collect();
+    // The line that was shipped, two lines more, and the hour.
+    let expected = [
+        ("order_facts", false),
+        ("order_facts", true),
+        ("order_facts", true),
+        ("sales_by_hour", false),
+    ];
+    assert_eq!((told.as_slice(), other.count), (&expected[..], 4));
+    let line = &other.told[0];
+    assert_eq!(
+        line.key,
+        "00000000-0000-0000-0000-000000000002 00000000-0000-0000-0000-000000000002"
+    );
+    assert!(
+        line.live.contains("shipped_quantity 1") && line.counted.contains("shipped_quantity 2")
+    );
+    assert!(line.live.contains("order_id 00000000-0000-0000-0000-000000000002, "), "{}", line.live);
+    assert!(line.live.contains("unit_price 1.00") && line.live.contains("amount 3.00"));
+    assert_eq!(other.trace.unwrap().source, "orders");
 }

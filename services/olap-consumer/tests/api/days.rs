@@ -95,6 +95,12 @@ async fn the_day_turns_over_where_the_business_is_without_an_event_and_over_a_re
     issue(&shop, 1, "2026-10-26", "2026-10-24T22:00:00Z").await;
     let third = "1.00|7.00|0.00|8.11|2026-10-26T00:00:00.000001Z|0.11|0.00";
     are(&[third, first, second]).await;
+    // Days that turned without an event are the same to whoever counts them later.
+    hands.set("2026-10-29T12:00:00Z");
+    eventually("three more", PATIENCE, async || rows().len() == 6).await;
+    consumer.start_rebuild(true).await.unwrap();
+    let found = consumer.rebuilt().await;
+    assert_eq!((found.difference_count, found.error.as_str()), (0, ""));
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
     consumer.stop().await;
@@ -139,4 +145,76 @@ async fn weeks_of_days_are_the_same_whether_counted_as_they_came_or_all_at_once(
     shop.caught_up(other.path()).await;
     rebuilding.stop().await;
     assert_eq!(folder::read(other.path()).1, tables);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_of_a_day_is_what_it_was_at_its_end_whenever_it_is_counted() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let hands = Hands::at("2026-10-27T12:00:00Z");
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), hands.clock()).await;
+    let set = async |on_hand: i64, at: &str| {
+        let data =
+            serde_json::json!({"levels": [{"sku": "one", "onHand": on_hand, "reserved": 1}]});
+        shop.publish_at("inventory", "stock.adjusted", "s", at, data).await;
+    };
+    // 23:30 in London; half an hour later it is the next day there, not in UTC.
+    set(5, "2026-10-24T22:30:00Z").await;
+    set(6, "2026-10-24T23:00:00Z").await;
+    // Late: logged behind an event of the next day.
+    set(7, "2026-10-24T22:45:00Z").await;
+    shop.caught_up(dir.path()).await;
+    let rows = || folder::lines(dir.path(), "stock_by_day");
+    let first = "one|5|1|2026-10-24T22:30:00.000000Z|2026-10-24";
+    let second = "one|7|1|2026-10-24T22:45:00.000000Z|2026-10-25";
+    assert_eq!(rows(), [first, second]);
+    // Nothing moves for days, over a restart; then it does.
+    consumer.stop().await;
+    hands.set("2026-10-30T12:00:00Z");
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), hands.clock()).await;
+    set(8, "2026-10-25T12:00:00Z").await;
+    set(9, "2026-10-30T12:00:00Z").await;
+    shop.caught_up(dir.path()).await;
+    let second = "one|8|1|2026-10-25T12:00:00.000000Z|2026-10-25";
+    let last = "one|9|1|2026-10-30T12:00:00.000000Z|2026-10-30";
+    assert_eq!(rows(), [first, second, last]);
+    let (manifest, tables) = folder::read(dir.path());
+    assert_eq!(tables, model::tables(&shop, &manifest).await);
+    consumer.start_rebuild(true).await.unwrap();
+    assert_eq!(consumer.rebuilt().await.difference_count, 0);
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_day_all_is_counted_anew_when_it_is_time_where_the_business_is() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    // An hour before UTC.
+    let hands = Hands::at("2026-07-01T02:29:00Z");
+    let config = || shop.config(dir.path(), &["--rebuild-at", "03:30"]);
+    let consumer = Consumer::start(config(), hands.clock()).await;
+    issue(&shop, 100, "2026-07-24", "2026-07-01T02:00:00Z").await;
+    shop.caught_up(dir.path()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(consumer.newest_rebuild().await.unwrap_err().code(), tonic::Code::NotFound);
+    for (day, id) in [("2026-07-01", 1), ("2026-07-02", 2)] {
+        hands.set(&format!("{day}T02:30:00Z"));
+        let mut newest = None;
+        eventually("it is counted anew", PATIENCE, async || {
+            newest = consumer.newest_rebuild().await.ok().filter(|newest| newest.rebuild_id == id);
+            newest.as_ref().is_some_and(|newest| newest.end_time.is_some())
+        })
+        .await;
+        let newest = newest.unwrap();
+        assert!(!newest.verify_only && newest.version > newest.compared_version, "{newest:?}");
+        // Once.
+        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        assert_eq!(consumer.newest_rebuild().await.unwrap().rebuild_id, id);
+    }
+    consumer.stop().await;
+    // A process that is started later on a day has missed its time.
+    let consumer = Consumer::start(config(), hands.clock()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(consumer.newest_rebuild().await.unwrap_err().code(), tonic::Code::NotFound);
+    consumer.stop().await;
 }

@@ -90,7 +90,7 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
         (victim("sales_by_hour"), Some(b"PAR1".to_vec()), &[]),
         (victim("stock_snapshot"), None, &[]),
         ("manifest.json".to_owned(), Some(json.as_bytes()[..json.len() / 2].to_vec()), &[]),
-        ("manifest.json".to_owned(), Some(edited("\"format\":1", "\"format\":0")), &[]),
+        ("manifest.json".to_owned(), Some(edited("\"format\":2", "\"format\":3")), &[]),
         (
             "manifest.json".to_owned(),
             Some(edited("\"stock_snapshot\"", "\"stock_movements\"")),
@@ -147,22 +147,22 @@ async fn a_folder_that_is_deleted_or_put_back_under_way_is_counted_from_what_is_
         assert_eq!(tables, model::tables(&shop, &manifest).await);
         manifest
     };
-    go_on(3).await;
+    go_on(4).await;
     fs::remove_dir_all(&dir).unwrap();
     eventually("it is counted anew", PATIENCE, async || {
         Manifest::read(&dir).is_ok_and(|found| found.is_some_and(|found| found.version < 3))
     })
     .await;
-    go_on(3).await;
+    go_on(4).await;
     copy(&dir, &old);
-    go_on(3).await;
+    go_on(4).await;
     for entry in fs::read_dir(&dir).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
     copy(&old, &dir);
     // The tables of the others must be counted again, too.
     go_on(1).await;
-    go_on(3).await;
+    go_on(4).await;
     consumer.is_ready_soon().await;
     consumer.stop().await;
 }

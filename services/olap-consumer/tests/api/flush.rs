@@ -104,3 +104,34 @@ async fn bytes_written_are_those_of_the_files() {
     }
     consumer.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn much_is_written_before_it_is_time() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = shop.config(dir.path(), &["--flush-rows", "100"]);
+    config.flush_interval_ms = 3_600_000;
+    let clock = std::sync::Arc::new(crate::shop::now);
+    let consumer = crate::shop::Consumer::start(config, clock).await;
+    consumer.is_ready_soon().await;
+    eventually("the first version is written", PATIENCE, async || {
+        Manifest::read(dir.path()).unwrap().is_some()
+    })
+    .await;
+    ended(trade(&shop, 300, 52)).await;
+    // Nobody asks for it, and the interval has not passed.
+    let rows = || folder::lines(dir.path(), "order_facts").len();
+    eventually("some is written", PATIENCE, async || rows() >= 100).await;
+    let newest = shop.newest().await;
+    eventually("all is counted", PATIENCE, async || {
+        consumer.flush().await.unwrap();
+        let found = Manifest::read(dir.path()).unwrap().unwrap();
+        let counted = |source: &str| found.positions.get(source).map_or(0, |at| at.log_id);
+        newest.iter().all(|(source, id)| counted(source) == *id)
+    })
+    .await;
+    consumer.stop().await;
+    let (manifest, tables) = folder::read(dir.path());
+    assert_eq!(tables, crate::model::tables(&shop, &manifest).await);
+    assert!(manifest.version >= 4, "{}", manifest.version);
+}

@@ -63,10 +63,16 @@ fn text(field: Field) -> String {
         Field::TimestampMicros(micros) => DateTime::from_timestamp_micros(micros)
             .unwrap()
             .to_rfc3339_opts(SecondsFormat::Micros, true),
+        Field::Bool(value) => value.to_string(),
+        Field::Null => "-".to_owned(),
         Field::Decimal(value) => {
-            assert_eq!((value.precision(), value.scale()), (18, 2));
-            let hundredths = i64::from_be_bytes(value.data().try_into().unwrap());
-            amount(hundredths)
+            let bytes = value.data().iter();
+            let number = bytes.fold(0, |sum: i64, byte| sum * 256 + i64::from(*byte));
+            match (value.precision(), value.scale()) {
+                (18 | 20, 2) => amount(number),
+                (5, 4) => format!("{}.{:04}", number / 10_000, number % 10_000),
+                other => panic!("no table has a decimal{other:?}"),
+            }
         }
         other => panic!("no table has a column like {other:?}"),
     }

@@ -13,7 +13,9 @@ mod files;
 mod flush;
 mod holes;
 mod killed;
+mod million;
 #[cfg(feature = "power-cuts")]
 mod power;
 mod readiness;
+mod rebuild;
 mod set_aside;

@@ -27,13 +27,17 @@ pub(crate) async fn tables(shop: &Shop, manifest: &Manifest) -> Tables {
     let orders = logged(shop, "orders", up_to("orders")).await;
     let inventory = logged(shop, "inventory", up_to("inventory")).await;
     let billing = logged(shop, "billing", up_to("billing")).await;
+    let ledger = logged(shop, "ledger", up_to("ledger")).await;
     let (open, customers) = open_invoices(&billing);
     let open_lines = open
         .iter()
         .map(|(id, (due, owed))| format!("{id}|{}|{due}|{}", customers[id], amount(*owed)));
     let tables = [
         ("sales_by_hour", sales(&orders)),
+        ("order_facts", order_lines(&orders)),
         ("stock_snapshot", stock(&inventory)),
+        ("stock_by_day", stock_by_day(&inventory)),
+        ("trial_balance", trial_balance(&ledger)),
         ("open_invoices", open_lines.collect()),
         ("ar_ageing", ageing(&billing, day_of(manifest.written_at))),
     ];
@@ -77,6 +81,109 @@ fn sales(log: &[Logged]) -> Vec<String> {
     }
     let hours = hours.into_iter().filter(|(_, (_, count))| *count != 0);
     hours.map(|(hour, (total, count))| format!("{hour}|{}|{count}", amount(total))).collect()
+}
+
+fn order_lines(log: &[Logged]) -> Vec<String> {
+    let lines = |event: &'_ Logged| event.data["lines"].as_array().cloned().unwrap_or_default();
+    let number = |of: &Value, name: &str| of[name].as_i64().unwrap_or(0);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    // How much of which line was moved by which kind of event.
+    let mut moved: BTreeMap<(&str, String), i64> = BTreeMap::new();
+    for event in log.iter().filter(|event| event.event_type != "order.placed") {
+        for line in lines(event) {
+            let key = (event.event_type.as_str(), text(&line["lineId"]));
+            *moved.entry(key).or_default() += number(&line, "quantity");
+        }
+    }
+    let cancelled = log.iter().filter(|event| event.event_type == "order.cancelled");
+    let cancelled: BTreeSet<String> = cancelled.map(|event| text(&event.data["orderId"])).collect();
+    let mut rows = Vec::new();
+    for placed in log.iter().filter(|event| event.event_type == "order.placed") {
+        let order = text(&placed.data["orderId"]);
+        for line in lines(placed) {
+            let id = text(&line["lineId"]);
+            let by = |kind| moved.get(&(kind, id.clone())).copied().unwrap_or(0);
+            let quantity = number(&line, "quantity");
+            let all = cancelled.contains(&order);
+            let given_up = if all { quantity } else { by("order.part_cancelled") };
+            let price = hundredths(&line["unitPrice"]);
+            let time: DateTime<Utc> = placed.data["placeTime"].as_str().unwrap().parse().unwrap();
+            let tax_rate = if line["taxRate"].is_string() { "0.2000" } else { "-" };
+            let values = [
+                order.clone(),
+                id.clone(),
+                text(&placed.data["customerId"]),
+                text(&line["sku"]),
+                quantity.to_string(),
+                given_up.to_string(),
+                by("order.shipped").to_string(),
+                by("order.returned").to_string(),
+                amount(price),
+                tax_rate.to_owned(),
+                amount((quantity - given_up) * price),
+                time.to_rfc3339_opts(SecondsFormat::Micros, true),
+                all.to_string(),
+            ];
+            rows.push(values.join("|"));
+        }
+    }
+    rows
+}
+
+fn trial_balance(log: &[Logged]) -> Vec<String> {
+    let mut sums: BTreeMap<(String, String), (i64, i64)> = BTreeMap::new();
+    for Logged { data, .. } in log {
+        let day = data["effectiveDate"].as_str().unwrap();
+        let mut post = |account: &str, debit: i64, credit: i64| {
+            let sum = sums.entry((account.to_owned(), day.to_owned())).or_default();
+            *sum = (sum.0 + debit, sum.1 + credit);
+        };
+        let Some(lines) = data["lines"].as_array() else {
+            let all = hundredths(&data["amount"]);
+            post("", all, all);
+            continue;
+        };
+        for line in lines {
+            let side =
+                |name: &str| if line[name].is_object() { hundredths(&line[name]) } else { 0 };
+            post(line["account"].as_str().unwrap(), side("debit"), side("credit"));
+        }
+    }
+    let line = |((account, day), (debit, credit)): ((String, String), (i64, i64))| {
+        format!("{account}|{day}|{}|{}", amount(debit), amount(credit))
+    };
+    sums.into_iter().map(line).collect()
+}
+
+/// Each level that was the last of its SKU before the first event of a later day.
+fn stock_by_day(log: &[Logged]) -> Vec<String> {
+    let mut rows: BTreeMap<(NaiveDate, String), String> = BTreeMap::new();
+    let (mut known, mut day) = (BTreeSet::new(), NaiveDate::MIN);
+    for event in log {
+        let counts = event.data["levels"].is_array()
+            || event.data["sku"].as_str().is_some_and(|sku| !known.contains(sku));
+        if !counts {
+            continue;
+        }
+        day = day.max(day_of(event.time));
+        let time = event.time.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let mut set = |sku: &str, on_hand: i64, reserved: i64| {
+            let line = format!("{sku}|{on_hand}|{reserved}|{time}|{day}");
+            rows.insert((day, sku.to_owned()), line);
+        };
+        if let Some(sku) = event.data["sku"].as_str()
+            && known.insert(sku)
+        {
+            set(sku, 0, 0);
+        }
+        for level in event.data["levels"].as_array().into_iter().flatten() {
+            let sku = level["sku"].as_str().unwrap();
+            known.insert(sku);
+            let number = |name: &str| level[name].as_i64().unwrap_or(0);
+            set(sku, number("onHand"), number("reserved"));
+        }
+    }
+    rows.into_values().collect()
 }
 
 fn stock(log: &[Logged]) -> Vec<String> {

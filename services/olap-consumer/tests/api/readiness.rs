@@ -65,7 +65,8 @@ async fn services_that_are_away_are_followed_by_their_streams() {
 
     let mut config = shop.config(dir.path(), &[]);
     let nobody = "http://127.0.0.1:9";
-    for url in [&mut config.orders_url, &mut config.inventory_url, &mut config.billing_url] {
+    let urls = [&mut config.orders_url, &mut config.inventory_url];
+    for url in urls.into_iter().chain([&mut config.billing_url, &mut config.ledger_url]) {
         nobody.clone_into(url);
     }
     let consumer = Consumer::start(config, Arc::new(now)).await;

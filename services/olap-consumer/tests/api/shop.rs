@@ -24,7 +24,7 @@ use testkit::{PlayedService, TestDb, TestNats, eventually};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-pub(crate) const SOURCES: [&str; 3] = ["orders", "inventory", "billing"];
+pub(crate) const SOURCES: [&str; 4] = ["orders", "inventory", "billing", "ledger"];
 const STREAM_MAX_BYTES: i64 = 64 << 20;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -211,6 +211,30 @@ impl Consumer {
 
     pub(crate) async fn flush(&self) -> Result<i64, tonic::Status> {
         Ok(self.client.clone().flush(pb::FlushRequest {}).await?.into_inner().version)
+    }
+
+    pub(crate) async fn start_rebuild(
+        &self,
+        verify_only: bool,
+    ) -> Result<pb::Rebuild, tonic::Status> {
+        let request = pb::StartRebuildRequest { verify_only };
+        Ok(self.client.clone().start_rebuild(request).await?.into_inner().rebuild.unwrap())
+    }
+
+    pub(crate) async fn newest_rebuild(&self) -> Result<pb::Rebuild, tonic::Status> {
+        let request = pb::GetRebuildRequest {};
+        Ok(self.client.clone().get_rebuild(request).await?.into_inner().rebuild.unwrap())
+    }
+
+    /// Waits for the end of the newest one.
+    pub(crate) async fn rebuilt(&self) -> pb::Rebuild {
+        let mut newest = pb::Rebuild::default();
+        eventually("the rebuild has ended", PATIENCE, async || {
+            newest = self.newest_rebuild().await.unwrap();
+            newest.end_time.is_some()
+        })
+        .await;
+        newest
     }
 
     pub(crate) async fn is_ready(&self) -> bool {

@@ -7,10 +7,11 @@ use log::{Cause, NewEvent};
 use proto::{
     common::v1::Money,
     events::v1::{
-        CreditAllocated, CreditNoteIssued, CustomerChanged, InvoiceIssued, InvoiceOverdue,
-        InvoicePaid, InvoiceVoided, InvoiceWrittenOff, OrderCancelled, OrderPartCancelled,
-        OrderPlaced, PaymentAllocated, PaymentReceived, PaymentReversed, ProductCreated,
-        StockChanged, StockLevelChanged,
+        CancelledLine, CreditAllocated, CreditNoteIssued, CustomerChanged, InvoiceIssued,
+        InvoiceOverdue, InvoicePaid, InvoiceVoided, InvoiceWrittenOff, JournalLine, JournalPosted,
+        OrderCancelled, OrderPartCancelled, OrderPlaced, OrderReturned, OrderShipped, OrderedLine,
+        PaymentAllocated, PaymentReceived, PaymentReversed, ProductCreated, ReturnedLine,
+        ShippedLine, StockChanged, StockLevelChanged,
     },
 };
 use testkit::Dice;
@@ -28,7 +29,7 @@ pub(crate) struct Trade {
     source: &'static str,
     dice: Dice,
     /// Placed and not cancelled.
-    orders: Vec<(String, i64, DateTime<Utc>)>,
+    orders: Vec<Order>,
     products: i64,
     /// Open, with what is owed.
     invoices: Vec<(Invoice, i64)>,
@@ -36,6 +37,23 @@ pub(crate) struct Trade {
     settled: Vec<Invoice>,
     /// Payments of one invoice, with what they paid.
     payments: Vec<(String, Invoice, i64)>,
+}
+
+#[derive(Debug, Clone)]
+struct Order {
+    id: String,
+    total: i64,
+    placed: DateTime<Utc>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    id: String,
+    /// Neither shipped nor cancelled.
+    open: i32,
+    /// And not returned.
+    shipped: i32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -80,57 +98,164 @@ impl Trade {
         match self.source {
             "orders" => self.order(events),
             "inventory" => self.stock(events),
+            "ledger" => self.journal(events),
             _ => self.invoice(events),
         }
     }
 
     fn order(&mut self, events: &mut Vec<NewEvent>) {
-        let order_id = new_id();
-        match self.dice.roll(12) {
-            0..6 => {
-                // As by an import: of the last two days.
-                let placed = now() - TimeDelta::minutes(self.dice.roll(2880));
-                let total = self.dice.roll(50_000);
-                let data = OrderPlaced {
-                    order_id: order_id.clone(),
-                    total: money(total),
-                    place_time: Some(placed.into()),
-                    ..Default::default()
-                };
-                events.push(event("order.placed", &order_id, &data));
-                self.orders.push((order_id, total, placed));
-            }
+        match self.dice.roll(16) {
+            0..6 => self.place(events),
             6..8 => {
-                let Some((id, total, placed)) = self.dice.take(&mut self.orders) else { return };
+                let Some(order) = self.dice.take(&mut self.orders) else { return };
                 let data = OrderCancelled {
-                    order_id: id.clone(),
-                    total: money(total),
-                    place_time: Some(placed.into()),
+                    order_id: order.id.clone(),
+                    total: money(order.total),
+                    place_time: Some(order.placed.into()),
                     ..Default::default()
                 };
-                events.push(event("order.cancelled", &id, &data));
+                events.push(event("order.cancelled", &order.id, &data));
             }
-            8..10 => {
-                let Some((id, total, placed)) = self.dice.take(&mut self.orders) else { return };
-                let by = self.dice.roll(total + 1);
-                let data = OrderPartCancelled {
-                    order_id: id.clone(),
-                    amount: money(by),
-                    place_time: Some(placed.into()),
-                    ..Default::default()
-                };
-                events.push(event("order.part_cancelled", &id, &data));
-                self.orders.push((id, total - by, placed));
-            }
+            8..10 => self.cancel_part(events),
             10 => {
+                let order_id = new_id();
                 let data = OrderCancelled { order_id: order_id.clone(), ..Default::default() };
                 events.push(event("order.cancelled", &order_id, &data));
             }
+            11..14 => self.ship(events),
+            14 => self.take_back(events),
             _ => {
-                let data = CustomerChanged { customer_id: order_id.clone() };
-                events.push(event("customer.created", &order_id, &data));
+                let customer_id = new_id();
+                let data = CustomerChanged { customer_id: customer_id.clone() };
+                events.push(event("customer.created", &customer_id, &data));
             }
         }
+    }
+
+    fn place(&mut self, events: &mut Vec<NewEvent>) {
+        // As by an import: of the last two days.
+        let placed = now() - TimeDelta::minutes(self.dice.roll(2880));
+        let (id, total) = (new_id(), self.dice.roll(50_000));
+        let (mut ordered, mut lines) = (Vec::new(), Vec::new());
+        for _ in 0..self.dice.roll(4) {
+            let line =
+                Line { id: new_id(), open: self.dice.roll(9_u32).try_into().unwrap(), shipped: 0 };
+            ordered.push(OrderedLine {
+                line_id: line.id.clone(),
+                sku: format!("sku-{:05}", self.dice.roll(50)),
+                quantity: line.open,
+                unit_price: money(self.dice.roll(10_000)),
+                tax_rate: if self.dice.roll(3) == 0 { String::new() } else { "0.2".to_owned() },
+            });
+            lines.push(line);
+        }
+        let data = OrderPlaced {
+            order_id: id.clone(),
+            customer_id: new_id(),
+            total: money(total),
+            place_time: Some(placed.into()),
+            lines: ordered,
+            ..Default::default()
+        };
+        events.push(event("order.placed", &id, &data));
+        self.orders.push(Order { id, total, placed, lines });
+    }
+
+    /// So many of each line, of those that `of` counts.
+    fn some(&self, order: &mut Order, of: fn(&mut Line) -> &mut i32) -> Vec<(String, i32)> {
+        let mut some = Vec::new();
+        for line in &mut order.lines {
+            let there = of(line);
+            let quantity = self.dice.roll(u32::try_from(*there + 1).unwrap()).try_into().unwrap();
+            *there -= quantity;
+            if quantity > 0 {
+                some.push((line.id.clone(), quantity));
+            }
+        }
+        some
+    }
+
+    fn cancel_part(&mut self, events: &mut Vec<NewEvent>) {
+        let Some(mut order) = self.dice.take(&mut self.orders) else { return };
+        let by = self.dice.roll(order.total + 1);
+        let some = self.some(&mut order, |line| &mut line.open).into_iter();
+        let lines = some.map(|(line_id, quantity)| CancelledLine {
+            line_id,
+            quantity,
+            ..Default::default()
+        });
+        let data = OrderPartCancelled {
+            order_id: order.id.clone(),
+            amount: money(by),
+            place_time: Some(order.placed.into()),
+            lines: lines.collect(),
+            ..Default::default()
+        };
+        events.push(event("order.part_cancelled", &order.id, &data));
+        order.total -= by;
+        self.orders.push(order);
+    }
+
+    fn ship(&mut self, events: &mut Vec<NewEvent>) {
+        let Some(mut order) = self.dice.take(&mut self.orders) else { return };
+        let some = self.some(&mut order, |line| &mut line.open);
+        for (line_id, quantity) in &some {
+            let line = order.lines.iter_mut().find(|line| line.id == *line_id).unwrap();
+            line.shipped += quantity;
+        }
+        let lines = some.into_iter().map(|(line_id, quantity)| ShippedLine {
+            line_id,
+            quantity,
+            ..Default::default()
+        });
+        let data = OrderShipped {
+            order_id: order.id.clone(),
+            shipment_id: new_id(),
+            lines: lines.collect(),
+            ..Default::default()
+        };
+        events.push(event("order.shipped", &order.id, &data));
+        self.orders.push(order);
+    }
+
+    fn take_back(&mut self, events: &mut Vec<NewEvent>) {
+        let Some(mut order) = self.dice.take(&mut self.orders) else { return };
+        let some = self.some(&mut order, |line| &mut line.shipped).into_iter();
+        let lines = some.map(|(line_id, quantity)| ReturnedLine {
+            line_id,
+            quantity,
+            ..Default::default()
+        });
+        let data = OrderReturned {
+            order_id: order.id.clone(),
+            lines: lines.collect(),
+            ..Default::default()
+        };
+        events.push(event("order.returned", &order.id, &data));
+        self.orders.push(order);
+    }
+
+    /// On a few days and accounts; some as they were told before lines were.
+    fn journal(&mut self, events: &mut Vec<NewEvent>) {
+        let (id, amount) = (new_id(), 1 + self.dice.roll(100_000));
+        let account = || format!("{}", 1000 + 100 * self.dice.roll(9));
+        let part = self.dice.roll(amount);
+        let mut lines = vec![
+            JournalLine { account: account(), debit: money(amount), credit: None },
+            JournalLine { account: account(), debit: None, credit: money(amount - part) },
+        ];
+        if part > 0 {
+            lines.push(JournalLine { account: account(), debit: None, credit: money(part) });
+        }
+        let day = now().date_naive() - TimeDelta::days(self.dice.roll(5));
+        let data = JournalPosted {
+            journal_id: id.clone(),
+            effective_date: day.to_string(),
+            amount: money(amount),
+            lines: if self.dice.roll(5) == 0 { Vec::new() } else { lines },
+            ..Default::default()
+        };
+        events.push(event("journal.posted", &id, &data));
     }
 
     fn stock(&mut self, events: &mut Vec<NewEvent>) {
@@ -319,10 +444,12 @@ pub(crate) fn issued_data(id: &str, owed: i64, due_date: &str) -> InvoiceIssued 
     }
 }
 
+/// An order of no lines.
 pub(crate) fn placed(id: &str, total: i64, time: &str) -> NewEvent {
     let time: DateTime<Utc> = time.parse().unwrap();
     let data = OrderPlaced {
         order_id: id.to_owned(),
+        customer_id: new_id(),
         total: money(total),
         place_time: Some(time.into()),
         ..Default::default()

@@ -164,7 +164,7 @@ impl World {
         let contents = request.encode_to_vec();
         if let Some(known) = self.deliveries.get(&request.request_id) {
             assert_eq!(*known, contents, "one id for two deliveries");
-            return Ok(inventory::BatchReceiveStockResponse { received: false });
+            return Ok(inventory::BatchReceiveStockResponse { received: false, ..Default::default() });
         }
         let mut fields = Fields::default();
         fields.count("requests", request.requests.len(), 1, 1000);
@@ -180,7 +180,7 @@ impl World {
             *self.stock.entry(one.sku.clone()).or_default() += one.quantity;
         }
         self.deliveries.insert(request.request_id, contents);
-        Ok(inventory::BatchReceiveStockResponse { received: true })
+        Ok(inventory::BatchReceiveStockResponse { received: true, ..Default::default() })
     }
 
     fn create_customers(

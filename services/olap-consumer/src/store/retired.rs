@@ -1,0 +1,109 @@
+//! What no manifest names any more, kept for a while: so that whoever has just read a manifest can open its files, and so that the last
+//! versions can be looked at whole. The manifest of version 41 stays as `manifest.41.json`, a second name of the same bytes.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use manifest::{FILE_NAME, Manifest, tables};
+
+use super::PARQUET;
+
+/// How long a file stays in any case.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// How many do.
+pub(super) const KEPT_MAX: usize = 1000;
+
+#[derive(Debug)]
+pub(super) struct Retired {
+    /// Oldest first: since when, and the last version that named it.
+    files: VecDeque<(Instant, u64, String)>,
+    pub(super) kept_for: Duration,
+    pub(super) versions_kept: u64,
+}
+
+impl Retired {
+    /// Of what is in the folder: what a process that was killed, or a version before it, has left behind.
+    pub(super) fn find(
+        folder: &Path,
+        live: Option<&Manifest>,
+        versions_kept: u64,
+    ) -> io::Result<Self> {
+        let mut retired = Self { files: VecDeque::new(), kept_for: KEPT_FOR, versions_kept };
+        let version = live.map_or(0, |live| live.version.saturating_sub(1));
+        let named = live.map(names).unwrap_or_default();
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let of_a_table = tables::ALL.iter().any(|table| name.starts_with(table.name));
+            let old_manifest = name != FILE_NAME && name.starts_with("manifest.");
+            if !of_a_table && !old_manifest {
+                continue;
+            }
+            if name.ends_with(".tmp") {
+                fs::remove_file(folder.join(name))?;
+            } else if old_manifest || name.ends_with(PARQUET) && !named.contains(name) {
+                retired.add(version, name.to_owned());
+            }
+        }
+        Ok(retired)
+    }
+
+    pub(super) fn add(&mut self, version: u64, name: String) {
+        self.files.push_back((Instant::now(), version, name));
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What `next` no longer names of the version before it.
+    pub(super) fn replace(&mut self, before: &Manifest, next: &Manifest) {
+        let live = names(next);
+        let gone = before.files.iter().filter(|file| !live.contains(file.path.as_str()));
+        gone.for_each(|file| self.add(before.version, file.path.clone()));
+        if self.versions_kept > 0 {
+            self.add(before.version, old_name(before.version));
+        }
+    }
+
+    pub(super) fn delete_old(&mut self, folder: &Path, live: Option<&Manifest>) {
+        let (version, named) = live.map(|live| (live.version, names(live))).unwrap_or_default();
+        while let Some((since, until, _)) = self.files.front()
+            && let old = version.saturating_sub(*until) > self.versions_kept
+            && (since.elapsed() >= self.kept_for && old || self.files.len() > KEPT_MAX)
+            && let Some((.., name)) = self.files.pop_front()
+        {
+            // A name that was used in vain before may be a live file's now.
+            if named.contains(name.as_str()) {
+                continue;
+            }
+            if let Err(error) = fs::remove_file(folder.join(&name)) {
+                tracing::debug!(name, "an old file cannot be deleted: {error}");
+            }
+        }
+    }
+}
+
+/// Gives the manifest that is to be replaced a second name.
+pub(super) fn keep_manifest(folder: &Path, version: u64) {
+    let name = folder.join(old_name(version));
+    // Of a life before this one.
+    let _ = fs::remove_file(&name);
+    // A disk that knows no second names keeps no old manifests.
+    if let Err(error) = fs::hard_link(folder.join(FILE_NAME), name) {
+        tracing::debug!(version, "the manifest cannot be kept: {error}");
+    }
+}
+
+fn old_name(version: u64) -> String {
+    format!("manifest.{version}.json")
+}
+
+fn names(manifest: &Manifest) -> BTreeSet<&str> {
+    manifest.files.iter().map(|file| file.path.as_str()).collect()
+}

@@ -1,0 +1,230 @@
+//! The files of a table that is not in memory, by ranges of its keys.
+//!
+//! A flush rewrites the files in whose range a row has changed; rows behind a file's last go into a file of their own beside it. So that
+//! these do not become many, neighbours are joined, a run of [`FAN`] or more a flush: a row is rewritten once a doubling and doubling of
+//! its file, not once a flush. Recent days, of which lines are shipped and cancelled, are kept in small files, older ones in large ones.
+//!
+//! Cost: what is read and written in a flush is bounded by the files that it touches and one run, each [`COLD_MAX`] rows at most (some
+//! 3 MB); in memory is one of them at a time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use chrono::{Days, NaiveDate};
+use manifest::Materialized;
+use uuid::Uuid;
+
+use super::{load::load_file, tables::Rests, writer::Writer};
+use crate::domain::BusinessDays;
+
+/// Rows of a file of recent days.
+const HOT_MAX: usize = 4096;
+/// Of one of older days.
+const COLD_MAX: usize = 1 << 16;
+const RECENT: Days = Days::new(7);
+/// What comes behind a file of so few rows is put into it.
+const JOIN_MAX: usize = 1024;
+/// As many neighbours are joined, or more.
+const FAN: usize = 4;
+
+/// A live file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Leaf<K> {
+    pub(crate) file: Materialized,
+    last: K,
+    /// The lowest and the highest subject of its rows.
+    subjects: (Uuid, Uuid),
+}
+
+/// The live files by their first key.
+pub(crate) type Shelf<K> = BTreeMap<K, Leaf<K>>;
+
+/// Where files are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) calendar: BusinessDays,
+}
+
+impl<K> Leaf<K> {
+    fn row_count(&self) -> usize {
+        usize::try_from(self.file.row_count).unwrap_or(usize::MAX)
+    }
+}
+
+/// The files of a table as a manifest names them, each read whole and found sound.
+pub(super) fn open<'a, R: Rests>(
+    place: &Place,
+    files: impl Iterator<Item = &'a Materialized>,
+) -> anyhow::Result<Shelf<R::Key>> {
+    let mut shelf: Shelf<R::Key> = BTreeMap::new();
+    for file in files {
+        let rows = read::<R>(place, file)?;
+        let Some((first, leaf)) = leaf(file.clone(), &rows) else { continue };
+        let before = shelf.range(..=&first).next_back();
+        let behind = shelf.range(&first..).next();
+        let apart = before.is_none_or(|(_, before)| before.last < first)
+            && behind.is_none_or(|(next, _)| leaf.last < *next);
+        anyhow::ensure!(apart, "{} has keys of another file", file.path);
+        shelf.insert(first, leaf);
+    }
+    Ok(shelf)
+}
+
+/// All rows of some subjects.
+pub(crate) fn find<R: Rests>(
+    place: &Place,
+    shelf: &Shelf<R::Key>,
+    subjects: &BTreeSet<Uuid>,
+) -> anyhow::Result<Vec<(R::Key, R)>> {
+    let (mut wanted, mut found) = (subjects.clone(), Vec::new());
+    // Most are looked for while they are new. A subject's rows are neighbours: they go on in the file before, or they do not.
+    for leaf in shelf.values().rev() {
+        let (low, high) = leaf.subjects;
+        if wanted.range(low..=high).next().is_none() {
+            continue;
+        }
+        let rows = read::<R>(place, &leaf.file)?;
+        let goes_on = rows.first().map(|(key, _)| R::subject(key));
+        for (key, row) in rows {
+            let subject = R::subject(&key);
+            if wanted.contains(&subject) {
+                found.push((key, row));
+            }
+        }
+        let whole = |subject: &Uuid| goes_on != Some(*subject);
+        let complete = found.iter().map(|(key, _)| R::subject(key)).filter(whole);
+        complete.for_each(|subject| _ = wanted.remove(&subject));
+    }
+    Ok(found)
+}
+
+/// The files of the table once these rows have changed; those that are new are written.
+pub(super) fn merge<R: Rests>(
+    place: &Place,
+    shelf: &Arc<Shelf<R::Key>>,
+    mut changes: BTreeMap<R::Key, R>,
+    writer: &mut Writer,
+) -> anyhow::Result<Arc<Shelf<R::Key>>> {
+    let newest = changes.last_key_value().map(|(key, _)| R::day(key));
+    let Some(newest) = newest else { return Ok(Arc::clone(shelf)) };
+    let newest = last(shelf).map_or(newest, |last| newest.max(R::day(last)));
+    let sizes = Sizes { recent: newest.checked_sub_days(RECENT).unwrap_or(newest) };
+
+    let mut next = Shelf::new();
+    let mut groups = groups::<R>(shelf, sizes).into_iter().peekable();
+    while let Some(group) = groups.next() {
+        let rest = groups.peek().and_then(|next| next.first().copied());
+        let rest = rest.map(|(first, _)| changes.split_off(first)).unwrap_or_default();
+        let inside = std::mem::replace(&mut changes, rest);
+        merge_group(place, &group, inside, sizes, writer, &mut next)?;
+    }
+    // The very first.
+    write(&Vec::from_iter(changes), sizes, writer, &mut next)?;
+    Ok(Arc::new(next))
+}
+
+/// Neighbours with their first keys.
+type Group<'a, K> = Vec<(&'a K, &'a Leaf<K>)>;
+
+fn merge_group<R: Rests>(
+    place: &Place,
+    group: &Group<'_, R::Key>,
+    mut inside: BTreeMap<R::Key, R>,
+    sizes: Sizes,
+    writer: &mut Writer,
+    next: &mut Shelf<R::Key>,
+) -> anyhow::Result<()> {
+    let Some((_, last)) = group.last() else { return Ok(()) };
+    let count: usize = group.iter().map(|(_, leaf)| leaf.row_count()).sum();
+    let mut behind = inside.split_off(&last.last);
+    if let Some((key, row)) = behind.remove_entry(&last.last) {
+        inside.insert(key, row);
+    }
+    let stays = group.len() == 1 && inside.is_empty();
+    if stays && (behind.is_empty() || count + behind.len() > JOIN_MAX) {
+        next.extend(group.iter().map(|(first, leaf)| ((*first).clone(), (*leaf).clone())));
+        return write(&Vec::from_iter(behind), sizes, writer, next);
+    }
+    let mut rows = BTreeMap::new();
+    for (_, leaf) in group {
+        rows.extend(read::<R>(place, &leaf.file)?);
+    }
+    rows.append(&mut inside);
+    rows.append(&mut behind);
+    write(&Vec::from_iter(rows), sizes, writer, next)
+}
+
+fn write<R: Rests>(
+    rows: &[(R::Key, R)],
+    sizes: Sizes,
+    writer: &mut Writer,
+    next: &mut Shelf<R::Key>,
+) -> anyhow::Result<()> {
+    let Some((last, _)) = rows.last() else { return Ok(()) };
+    let count = rows.len().div_ceil(sizes.rows_max(R::day(last)));
+    for rows in rows.chunks(rows.len().div_ceil(count)) {
+        let file = writer.write(rows)?;
+        next.extend(leaf(file, rows));
+    }
+    Ok(())
+}
+
+/// Files each by itself but for one run of neighbours that are to become one.
+fn groups<R: Rests>(shelf: &Shelf<R::Key>, sizes: Sizes) -> Vec<Group<'_, R::Key>> {
+    let leaves: Vec<_> = shelf.iter().collect();
+    let length_from = |start: usize| {
+        let Some((_, first)) = leaves.get(start) else { return 0 };
+        let max = sizes.rows_max(R::day(&first.last));
+        let mut sum = 0;
+        let run = leaves.iter().skip(start).take_while(|(_, leaf)| {
+            sum += leaf.row_count();
+            let alike = sizes.rows_max(R::day(&leaf.last)) == max;
+            alike && leaf.row_count() <= max / 2 && sum <= max
+        });
+        run.count()
+    };
+    let runs = (0..leaves.len()).map(|start| (start, length_from(start)));
+    let (start, length) = runs.into_iter().find(|(_, length)| *length >= FAN).unwrap_or((0, 1));
+    let mut groups = Vec::with_capacity(leaves.len());
+    for (place, leaf) in leaves.into_iter().enumerate() {
+        match groups.last_mut() {
+            Some(group) if (start + 1..start + length).contains(&place) => Vec::push(group, leaf),
+            _ => groups.push(vec![leaf]),
+        }
+    }
+    groups
+}
+
+/// How large files are.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// The first day that is not old.
+    recent: NaiveDate,
+}
+
+impl Sizes {
+    fn rows_max(self, last: NaiveDate) -> usize {
+        if last < self.recent { COLD_MAX } else { HOT_MAX }
+    }
+}
+
+fn leaf<R: Rests>(file: Materialized, rows: &[(R::Key, R)]) -> Option<(R::Key, Leaf<R::Key>)> {
+    let ((first, _), (last, _)) = (rows.first()?, rows.last()?);
+    let subjects = rows.iter().map(|(key, _)| R::subject(key));
+    let subjects = (subjects.clone().min()?, subjects.max()?);
+    Some((first.clone(), Leaf { file, last: last.clone(), subjects }))
+}
+
+fn read<R: Rests>(place: &Place, file: &Materialized) -> anyhow::Result<Vec<(R::Key, R)>> {
+    load_file(&place.folder, file, place.calendar).with_context(|| file.path.clone())
+}
+
+/// The highest key.
+pub(super) fn last<K: Ord>(shelf: &Shelf<K>) -> Option<&K> {
+    shelf.values().next_back().map(|leaf| &leaf.last)
+}

@@ -1,0 +1,120 @@
+//! A million lines of orders: how long they take, and how much memory. Not a part of every run:
+//! `cargo test -p olap-consumer --test api -- --ignored --nocapture million`.
+#![expect(clippy::print_stderr, reason = "figures are what it is for")]
+
+use std::{fs, time::Instant};
+
+use manifest::Manifest;
+
+use crate::{
+    rebuild::Asked,
+    shop::{SOURCES, Shop},
+};
+
+const LINES: i64 = 1_000_000;
+const LINES_OF_ORDER: i64 = 3;
+/// What a container on a Pi may use of it (`k3s/base/olap-consumer.yaml`).
+const MEMORY_MAX_KIB: u64 = 192 * 1024;
+
+/// A year of orders with their shipments a day later, which most shops have; every tenth is cancelled in part, every fiftieth returned.
+const TRADE: &str = r#"
+with drawn as materialized (select pg_current_xact_id()),
+placed as (
+    select n, gen_random_uuid() as noise, timestamptz '2025-01-01 08:00Z' + n * interval '365 days' / $1 as at
+    from generate_series(0, $1 - 1) n
+),
+orders as (
+    select n, at, (lpad(to_hex(extract(epoch from at)::bigint * 1000), 12, '0') || '7' || substr(replace(noise::text, '-', ''), 14))::uuid as id
+    from placed
+),
+events as (
+    select at, 1 as step, id, 'order.placed' as type, jsonb_build_object(
+        'orderId', id, 'customerId', md5((n % 5000)::text)::uuid, 'placeTime', to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'total', jsonb_build_object('amount', '37.50', 'currencyCode', 'GBP'),
+        'lines', (select jsonb_agg(jsonb_build_object(
+            'lineId', md5(n || '/' || line)::uuid, 'sku', 'sku-' || (n * 7 + line * 131) % 3000, 'quantity', 1 + (n + line) % 4,
+            'unitPrice', jsonb_build_object('amount', '5.00', 'currencyCode', 'GBP'), 'taxRate', '0.2')) from generate_series(1, $2) line)
+    ) as data from orders
+    union all
+    select at + interval '1 day', 2, id, 'order.shipped', jsonb_build_object(
+        'orderId', id, 'lines', (select jsonb_agg(jsonb_build_object('lineId', md5(n || '/' || line)::uuid, 'quantity', 1))
+            from generate_series(1, $2) line)
+    ) from orders
+    union all
+    select at + interval '20 days', 3, id, 'order.returned', jsonb_build_object(
+        'orderId', id, 'lines', jsonb_build_array(jsonb_build_object('lineId', md5(n || '/1')::uuid, 'quantity', 1))
+    ) from orders where n % 50 = 0
+)
+insert into orders.events_log (event_type, source, payload)
+select type, 'orders', jsonb_build_object(
+    'specversion', '1.0', 'id', gen_random_uuid(), 'source', '/bramble/orders', 'type', type, 'subject', id,
+    'time', to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'version', step, 'actor', 'test', 'data', data)
+from drawn, (select * from events order by at, step) ordered
+"#;
+
+/// The most that the process ever had in memory, and what it has now.
+fn memory_kib(pid: u32) -> (u64, u64) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let of = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    (of("VmHWM:"), of("VmRSS:"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it takes minutes"]
+async fn a_million_lines_are_counted_and_rebuilt_in_bounded_memory() {
+    let shop = Shop::start().await;
+    let began = Instant::now();
+    sqlx::query(TRADE)
+        .bind(LINES / LINES_OF_ORDER)
+        .bind(LINES_OF_ORDER)
+        .execute(&shop.admin)
+        .await
+        .unwrap();
+    let events: i64 = shop.newest().await.values().sum();
+    eprintln!("{events} events logged in {:.0?}", began.elapsed());
+
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = Asked::spawn_with(&shop, dir.path(), "20000");
+    let pid = consumer.child.0.id();
+    let began = Instant::now();
+    let lines = LINES / LINES_OF_ORDER * LINES_OF_ORDER;
+    let live = loop {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let Some(found) = Manifest::read(dir.path()).unwrap() else { continue };
+        let counted: i64 =
+            SOURCES.iter().filter_map(|of| Some(found.positions.get(*of)?.log_id)).sum();
+        assert!(began.elapsed().as_secs() < 1800, "{counted} of {events}");
+        if counted >= events {
+            break found;
+        }
+    };
+    let (peak, now) = memory_kib(pid);
+    let seconds = began.elapsed().as_secs();
+    let rows: u64 = live.files_of("order_facts").map(|file| file.row_count).sum();
+    assert_eq!(rows, lines.unsigned_abs());
+    let bytes: u64 = live.files.iter().map(|file| file.size_bytes).sum();
+    let manifest_bytes = fs::metadata(dir.path().join("manifest.json")).unwrap().len();
+    let written = consumer.written_bytes().await;
+    eprintln!(
+        "counted as it came in {seconds} s: {} events/s; {} files of {bytes} bytes, {manifest_bytes} in the manifest, {written} bytes \
+         written; memory {peak} KiB at its most, {now} KiB now",
+        events.unsigned_abs() / seconds.max(1),
+        live.files.len(),
+    );
+    for verify_only in [true, false] {
+        let began = Instant::now();
+        let ended = consumer.rebuilt(verify_only).await;
+        let (peak, now) = memory_kib(pid);
+        let seconds = began.elapsed().as_secs();
+        assert_eq!((ended.difference_count, ended.error.as_str()), (0, ""));
+        eprintln!(
+            "verify only {verify_only}: {seconds} s, {} events/s, {} lines/s; memory {peak} KiB at its most, {now} KiB now",
+            events.unsigned_abs() / seconds.max(1),
+            lines.unsigned_abs() / seconds.max(1),
+        );
+        assert!(peak < MEMORY_MAX_KIB, "{peak} KiB");
+    }
+}
