@@ -132,3 +132,35 @@ async fn a_name_prefix_uses_the_index_on_names() {
         "{plan:#?}"
     );
 }
+
+#[tokio::test]
+async fn products_that_come_meanwhile_move_nothing() {
+    let app = App::start().await;
+    create(&app, &[("B", "Tea"), ("C", "Tea"), ("D", "Tea"), ("F", "Tea")]).await;
+    let (mut by_sku, mut by_name) = (
+        ListProductsRequest { page_size: 2, ..Default::default() },
+        ListProductsRequest { page_size: 2, name_prefix: "Te".to_owned(), ..Default::default() },
+    );
+    for request in [&mut by_sku, &mut by_name] {
+        let (first, next) = list(&app, request.clone()).await.unwrap();
+        assert_eq!(first, ["B", "C"]);
+        request.page_token = next;
+    }
+    create(&app, &[("A", "Tea"), ("BB", "Tea"), ("E", "Tea")]).await;
+    for mut request in [by_sku, by_name] {
+        let (second, next) = list(&app, request.clone()).await.unwrap();
+        assert_eq!(second, ["D", "E"]);
+        request.page_token = next;
+        assert_eq!(list(&app, request).await.unwrap(), (vec!["F".to_owned()], String::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_for_the_same_choice_of_archived_products() {
+    let app = App::start().await;
+    create(&app, &[("A", "a"), ("B", "b")]).await;
+    let request = ListProductsRequest { page_size: 1, ..Default::default() };
+    let (_, page_token) = list(&app, request.clone()).await.unwrap();
+    let other = ListProductsRequest { page_token, show_archived: true, ..request };
+    refusal(list(&app, other).await).names(&["page_token"]);
+}
