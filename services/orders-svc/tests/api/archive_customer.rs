@@ -1,8 +1,8 @@
 //! Customers who are archived: `ArchiveCustomer` and `RestoreCustomer`.
 
 use proto::orders::v1::{
-    ArchiveCustomerRequest, CreateOrderRequest, ListCustomersRequest, Order, OrderStatus,
-    RestoreCustomerRequest, UpdateOrderRequest,
+    ArchiveCustomerRequest, BatchCreateCustomersRequest, CreateOrderRequest, ListCustomersRequest,
+    Order, OrderStatus, RestoreCustomerRequest, UpdateOrderRequest,
 };
 use tonic::Code;
 
@@ -42,6 +42,10 @@ async fn who_is_archived_is_listed_only_when_asked_for() {
     assert_eq!(listed(&app, named(true)).await, both);
     assert_eq!(listed(&app, with_email(false)).await, [""; 0]);
     assert_eq!(listed(&app, with_email(true)).await, [ann.customer_id.as_str()]);
+    // A batch that has her already answers with her as she is.
+    let request = BatchCreateCustomersRequest { requests: vec![customer("ann@example.com")] };
+    let known = app.client.clone().batch_create_customers(request).await.unwrap().into_inner();
+    assert_eq!(known.customers, [archived]);
 
     let restored = app.restore(&ann.customer_id).await.unwrap();
     assert_eq!(restored.archive_time, None);
