@@ -311,6 +311,28 @@ impl App {
         assert_eq!(verified.unwrap().into_inner().difference_count, 0);
     }
 
+    /// Panics unless each thing's version is how many events have told of it, numbered without a hole.
+    pub(crate) async fn check_versions(&self) {
+        let off: Vec<String> = sqlx::query_scalar(
+            "select coalesce(a.id, e.id) from (
+               -- One that only says that nothing may be reserved any more never had an event.
+               select order_id::text as id, version from inventory.reservations r
+               where state <> 'released'
+                  or exists (select from inventory.reservation_items i where i.order_id = r.order_id)
+               union all select sku, version from inventory.products
+               union all select 'item:' || sku, version from inventory.inventory_items where version > 0) a
+             full join (
+               select payload->>'subject' as id, array_agg((payload->>'version')::int order by id) as versions
+               from inventory.events_log
+               where event_type not in ('stock.received', 'stock.adjusted') group by 1) e on e.id = a.id
+             where e.versions is distinct from (select array_agg(n) from generate_series(1, a.version) n)",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert!(off.is_empty(), "versions and events differ for {off:?}");
+    }
+
     /// Panics unless what was told of costs is what all stock is worth: what account 1001 will say.
     pub(crate) async fn check_account(&self) {
         let (told, worth): (Option<Decimal>, Option<Decimal>) = sqlx::query_as(

@@ -109,6 +109,7 @@ async fn every_mutation_is_told_with_its_request() {
     .unwrap();
     assert_eq!(found, told);
     app.check_books().await;
+    app.check_versions().await;
     app.check_account().await;
 }
 

@@ -202,6 +202,7 @@ async fn live(seed: u64) {
     let app = &life.app;
     app.check_books().await;
     app.check_account().await;
+    app.check_versions().await;
     assert_eq!(app.log.dead_letters().await, [""; 0], "seed {seed}");
     for (sku, stock) in SKUS.iter().zip(&life.model.stock) {
         let told = app.told("stock.reorder_needed").await;
