@@ -19,6 +19,8 @@ use crate::{
 
 /// £20,000,000 a year; what an `integer` of Postgres holds is not much more.
 const SALARY_MAX_PENCE: i64 = 2_000_000_000;
+const CHANGEABLE: [&str; 6] =
+    ["name", "email", "role", "salary_pence", "payroll_meta", "payroll_group"];
 const GROUP_DEFAULT: &str = "main";
 const GROUP_MAX: usize = 32;
 const ROLE_MAX: usize = 64;
@@ -73,11 +75,7 @@ pub(super) fn update_employee(
 /// What the mask names of an employee.
 fn change(fields: &mut Fields, employee: &pb::Employee, mask: Option<FieldMask>) -> EmployeeChange {
     let mut change = EmployeeChange::default();
-    let paths = mask.unwrap_or_default().paths;
-    if paths.is_empty() {
-        fields.bad("update_mask", "names no field");
-    }
-    for path in paths {
+    for path in fields.update_mask(mask, &CHANGEABLE) {
         match path.as_str() {
             "name" => {
                 change.name = Some(fields.text("employee.name", employee.name.clone(), 1, 255));
@@ -101,7 +99,8 @@ fn change(fields: &mut Fields, employee: &pb::Employee, mask: Option<FieldMask>)
                 let group = employee.payroll_group.as_str();
                 change.payroll_group = Some(payroll_group(fields, "employee.payroll_group", group));
             }
-            other => fields.bad("update_mask", format!("{other:?} cannot be changed")),
+            // Complained of above.
+            _ => (),
         }
     }
     change
