@@ -113,6 +113,8 @@ async fn people_see_a_sale_appear_on_the_dashboard() {
     let screens = std::env::var_os("BRAMBLE_SCREENS").map(PathBuf::from);
     let screens = screens.map_or_else(|| world.folder.path().to_owned(), |to| root().join(to));
     fs::create_dir_all(&screens).unwrap();
+    let parts = ["BRAMBLE_CHROMIUM", "BRAMBLE_BROWSER_PARTS"].map(std::env::var_os);
+    assert!(parts.iter().all(Option::is_some), "`cargo xtask test` brings the browser");
     let mut browser = AsyncCommand::new("node")
         .arg(root().join("tests/browser/dashboard.mjs"))
         .args([&world.fleet.dashboard(), &closed, &keys.token(&["analytics.read"], 600)])

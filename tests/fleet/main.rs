@@ -15,5 +15,7 @@ mod any_order;
 mod upgrade;
 mod killed;
 mod clients;
+mod export;
+mod dashboard;
 mod verify;
 mod traces;

@@ -2,12 +2,12 @@ use std::{
     fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Instant,
 };
 
-use anyhow::Context;
-use stack::{Fleet, Interrupt, Parts, parts::sha256, postgres::closed_to_postgres};
+use anyhow::{Context, ensure};
+use stack::{Fleet, Interrupt, Parts, parts::sha256, postgres::closed_to_postgres, process::which};
 use tempfile::TempDir;
 
 /// The folder that all this is about.
@@ -90,6 +90,51 @@ impl Checkout {
         self.interrupt.run(&mut pip).context("python3 with pip (apt-get install python3-pip)")?;
         fs::rename(&beside, &folder)?;
         Ok(folder)
+    }
+
+    /// Packages of Node's registry, pinned with their checksums by the lock file beside the list: the folder that has `node_modules`.
+    pub(crate) fn node_packages(&self, list: &str) -> anyhow::Result<PathBuf> {
+        let from = self.root.join(list);
+        let files = ["package.json", "package-lock.json"];
+        let read =
+            |file: &&str| fs::read(from.join(file)).with_context(|| format!("{list}/{file}"));
+        let contents = files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.concat();
+        let folder = self.dot_folder().join("node").join(sha256(&contents));
+        if folder.exists() {
+            return Ok(folder);
+        }
+        let beside = folder.with_extension("new");
+        if beside.exists() {
+            fs::remove_dir_all(&beside)?;
+        }
+        fs::create_dir_all(&beside)?;
+        for file in files {
+            fs::copy(from.join(file), beside.join(file))?;
+        }
+        let mut npm = self.command("npm");
+        // No package runs anything of its own, nor fetches a browser.
+        npm.args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        self.interrupt.run(npm.current_dir(&beside)).context("npm (apt-get install npm)")?;
+        fs::rename(&beside, &folder)?;
+        Ok(folder)
+    }
+
+    /// A Chromium: the machine's own or, for root on Debian, the one that is installed now.
+    pub(crate) fn chromium(&self) -> anyhow::Result<PathBuf> {
+        let found =
+            || ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(which);
+        if let Some(chromium) = found() {
+            return Ok(chromium);
+        }
+        let by_hand = "the dashboard is tested in a Chromium: apt-get install chromium";
+        ensure!(rustix::process::geteuid().is_root() && which("apt-get").is_some(), by_hand);
+        for args in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"]]
+        {
+            let mut apt = self.command("apt-get");
+            apt.arg("-qq").args(args).env("DEBIAN_FRONTEND", "noninteractive");
+            self.interrupt.run(apt.stdout(Stdio::null())).context(by_hand)?;
+        }
+        found().context(by_hand)
     }
 
     /// Builds the services and `bramble`; gives the folder of the binaries.

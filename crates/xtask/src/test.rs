@@ -44,12 +44,26 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
     let python = step("fetching the Python clients' packages", || {
         checkout.python_packages("tests/clients/requirements.txt")
     })?;
+    // Of a few tests by name, hardly any needs one.
+    let browser = match &test.filter {
+        Some(filter)
+            if !"dashboard::people_see_a_sale_appear_on_the_dashboard".contains(filter) =>
+        {
+            None
+        }
+        _ => Some(step("fetching a browser", || {
+            Ok((checkout.chromium()?, checkout.node_packages("tests/browser")?))
+        })?),
+    };
     let bin = step("building the services", || checkout.build(Profile::Dev))?;
     step("tests", || {
         let mut cargo = checkout.command("cargo");
         cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(&test.filter);
         cargo.env("BRAMBLE_ADMIN_DATABASE_URL", &url).env("PATH", path);
         cargo.env("PYTHONPATH", python).env("BRAMBLE_BIN", &bin);
+        if let Some((chromium, parts)) = &browser {
+            cargo.env("BRAMBLE_CHROMIUM", chromium).env("BRAMBLE_BROWSER_PARTS", parts);
+        }
         interrupt.run(&mut cargo)
     })?;
     if test.filter.is_none() {

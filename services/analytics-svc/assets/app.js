@@ -245,19 +245,21 @@ const makeChart = (figure) => {
     chart.at = index;
     const best = chart.bars.reduce((most, bar) => (Number(bar.amount) > Number(most?.amount ?? 0) ? bar : most), null);
     const bar = chart.bars[index] ?? best;
-    const words = bar ? `${bar === best ? 'Most, ' : ''}${bar.label}: ${money(bar.amount)} in ${plural(bar.orders, 'order')}` : '';
+    const words = bar ? `${bar === best ? 'Most: ' : ''}${bar.label}, ${money(bar.amount)} in ${plural(bar.orders, 'order')}` : '';
     if (readout.textContent !== words) {
       readout.textContent = words;
     }
   };
   const ticks = (plot) => {
     const every = Math.ceil(chart.bars.length / Math.max(2, Math.floor(plot.width / 56)));
-    return chart.bars.map((_, index) => index).filter((index) => index % every === 0);
+    // Today is at the end of the days.
+    const first = chart.bars[0]?.at.length === 10 ? (chart.bars.length - 1) % every : 0;
+    return chart.bars.map((_, index) => index).filter((index) => index % every === first);
   };
   const size = () => ({ width: Math.max(200, Math.floor(host.clientWidth)), height: 190 });
   chart.plot = new uPlot({
     ...size(),
-    padding: [10, 4, 0, 0],
+    padding: [10, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: {
