@@ -104,8 +104,10 @@ const facts = {
     await page.evaluate(() => { window.sameDocument = true; });
     const before = { sold: await text(page, '#period-day .big'), count: await text(page, '#period-day .sub >> nth=0') };
     const sale = JSON.parse(await ask('sell'));
+    const answered = Date.now();
     await page.locator('#orders td.code', { hasText: sale.order_id.slice(-8) }).waitFor();
     await page.waitForFunction((sold) => document.querySelector('#period-day .big').textContent !== sold, before.sold);
+    console.error(`the sale is on the page ${Date.now() - answered} ms after it was answered`);
     const number = (words) => Number(words.replace(/[^\d.]/g, ''));
     const after = { sold: await text(page, '#period-day .big'), count: await text(page, '#period-day .sub >> nth=0') };
     assert.equal(number(after.sold).toFixed(2), (number(before.sold) + Number(sale.total)).toFixed(2));

@@ -126,6 +126,20 @@ async fn where_the_doors_are_open_only_this_machine_may_ask() {
 }
 
 #[tokio::test]
+async fn the_cookie_of_another_bramble_locks_nobody_out_of_an_open_one() {
+    let keys = Keys::new(1);
+    let key = format!("--auth-public-key={}", keys.public().display());
+    let app = App::start_with(&[&key, "--open"]).await;
+    let foreign = Keys::new(2).token(&["analytics.read"], 600);
+    let cookie = format!("cookie: bramble-token={foreign}");
+    assert_eq!(get(&app.dashboard, "/", &[&cookie]).await.status, 200);
+    assert_eq!(get(&app.dashboard, "/api/fleet", &[&cookie]).await.status, 200);
+    // A program that shows a token means it.
+    let bearer = format!("authorization: Bearer {foreign}");
+    assert_eq!(get(&app.dashboard, "/api/fleet", &[&bearer]).await.status, 401);
+}
+
+#[tokio::test]
 async fn sales_are_those_of_the_day_its_week_and_its_month() {
     let app = App::start().await;
     let rows = [
