@@ -74,7 +74,7 @@ impl<'a> Clerk<'a> {
 
     pub(crate) async fn work(&mut self) {
         for _ in 0..STEPS {
-            match self.dice.roll(28) {
+            match self.dice.roll(29) {
                 0..5 => self.sell().await,
                 5..8 => self.ship().await,
                 8..10 => self.cancel().await,
@@ -85,8 +85,8 @@ impl<'a> Clerk<'a> {
                 16..19 => self.be_paid().await,
                 19 => self.use_credit().await,
                 20 => self.have_a_payment_bounce().await,
-                21 => self.give_up_an_invoice().await,
-                22..27 => self.pay_people().await,
+                21..23 => self.give_up_an_invoice().await,
+                23..28 => self.pay_people().await,
                 _ => self.book_by_hand().await,
             }
         }
@@ -311,17 +311,29 @@ impl<'a> Clerk<'a> {
         ask!(self, "bounce", client, reverse_payment, request);
     }
 
+    /// Mostly one on which something is owed.
     async fn give_up_an_invoice(&mut self) {
-        let Some(invoice) = self.invoice().await else { return };
+        let mut invoice = self.invoice().await;
+        for _ in 0..9 {
+            if invoice.as_ref().is_some_and(|invoice| {
+                invoice.residual.as_ref().is_some_and(|left| left.amount != "0.00")
+            }) {
+                break;
+            }
+            invoice = self.invoice().await;
+        }
+        let Some(invoice) = invoice else { return };
         let (request_id, reason) = (new_id(), "a mistake".to_owned());
+        // One of which something was paid or credited is not voided.
+        let untouched = invoice.residual == invoice.amount;
         let invoice_id = invoice.invoice_id;
         let client = self.world.billing();
-        match self.dice.roll(4) {
-            0 => {
+        match self.dice.roll(6) {
+            0..3 if untouched => {
                 let request = billing::VoidInvoiceRequest { request_id, invoice_id, reason };
                 ask!(self, "void", client, void_invoice, request);
             }
-            1 => {
+            0..4 => {
                 let request = billing::WriteOffInvoiceRequest { request_id, invoice_id, reason };
                 ask!(self, "write off", client, write_off_invoice, request);
             }

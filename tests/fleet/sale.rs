@@ -27,16 +27,21 @@ impl World {
     }
 
     /// One order of 4, shipped, and paid with that much.
-    pub(crate) async fn sell_ship_and_pay(&self, customer_id: &str, sku: &str, amount: &str) {
+    pub(crate) async fn sell_ship_and_pay(
+        &self,
+        customer_id: &str,
+        sku: &str,
+        amount: &str,
+    ) -> Order {
         let order = self.order(customer_id, &[(sku, 4)]).await.unwrap();
         self.invoice(&order.order_id).await;
         self.ship(&order.order_id).await;
         self.pay(customer_id, amount).await;
         eventually("completed order", async || {
             let found = self.find(&order.order_id).await;
-            (found.status() == OrderStatus::Completed).then_some(())
+            (found.status() == OrderStatus::Completed).then_some(found)
         })
-        .await;
+        .await
     }
 
     async fn find(&self, order_id: &str) -> Order {
