@@ -4,6 +4,7 @@
 mod migrate;
 mod import;
 mod report;
+mod export;
 mod olap;
 mod keys;
 mod token;
@@ -28,6 +29,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Import(import::Import),
     Report(report::Report),
+    Export(export::Export),
     Olap(olap::Olap),
     Keys(keys::Keys),
     Token(token::Token),
@@ -40,6 +42,7 @@ async fn main() -> ExitCode {
         Command::Migrate(command) => migrate::run(command).await,
         Command::Import(command) => return import::run(command).await,
         Command::Report(command) => report::run(command).await,
+        Command::Export(command) => export::run(command).await,
         Command::Olap(command) => olap::run(command).await,
         Command::Keys(command) => keys::run(&command),
         Command::Token(command) => token::run(&command),

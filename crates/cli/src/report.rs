@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use rpc::ClientConfig;
 use tonic::Status;
 
+pub(crate) use fresh::Freshness;
 use sheet::Format;
 
 /// Show sales, the books, stock, or what customers owe.
@@ -34,7 +35,7 @@ enum What {
 
 /// Where the services are, and how to show oneself to them.
 #[derive(Debug, Args)]
-struct Fleet {
+pub(crate) struct Fleet {
     #[arg(
         long,
         global = true,
@@ -82,7 +83,7 @@ struct Fleet {
         default_value = "http://127.0.0.1:50056",
         hide = true
     )]
-    analytics_url: String,
+    pub(crate) analytics_url: String,
     #[arg(
         long,
         global = true,
@@ -92,7 +93,7 @@ struct Fleet {
     )]
     olap_url: String,
     #[command(flatten)]
-    client: ClientConfig,
+    pub(crate) client: ClientConfig,
 }
 
 pub(crate) async fn run(report: Report) -> anyhow::Result<()> {
@@ -107,7 +108,7 @@ pub(crate) async fn run(report: Report) -> anyhow::Result<()> {
 }
 
 /// A refusal as a sentence for people.
-fn refusal(service: &str, status: &Status) -> anyhow::Error {
+pub(crate) fn refusal(service: &str, status: &Status) -> anyhow::Error {
     anyhow::anyhow!("{service}: {} ({:?})", status.message(), status.code())
 }
 
