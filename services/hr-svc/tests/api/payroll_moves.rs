@@ -246,6 +246,27 @@ async fn of_those_who_approve_and_discard_at_once_some_win_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn two_runs_that_would_pay_the_same_wages_are_not_both_approved_at_once() {
+    let (app, ann) = shop().await;
+    for month in 1..=9 {
+        let period = format!("2024-0{month}");
+        let run = app.run(regular(&period)).await;
+        app.set_salary(&ann, 120_000 + 12 * month, &format!("{period}-01")).await.unwrap();
+        let more = app.draft_more(&period).await.unwrap();
+        app.reverse(&run).await.unwrap();
+        // Nothing is paid now, and each of the two would pay all of it.
+        let more = app.recalculate(&more).await.unwrap();
+        let again = app.draft(&period).await.unwrap();
+        assert_eq!((gross(&more), gross(&again)), (10_000 + month, 10_000 + month));
+        let (one, other) = futures::join!(app.approve(&more), app.approve(&again));
+        let (won, lost) = if one.is_ok() { (one, other) } else { (other, one) };
+        won.unwrap();
+        refusal(lost).is(Code::FailedPrecondition, "RUN_STALE");
+    }
+    app.check_books().await;
+}
+
+#[tokio::test]
 async fn salaries_that_change_while_runs_are_approved_are_paid_or_are_due() {
     let (app, ann) = shop().await;
     for month in 1..=9 {
