@@ -101,7 +101,7 @@ impl Dashboard {
     }
 }
 
-type Shared = State<Arc<Dashboard>>;
+type Door = State<Arc<Dashboard>>;
 
 #[derive(Debug, Deserialize)]
 struct AsOf {
@@ -119,7 +119,7 @@ impl AsOf {
     }
 }
 
-async fn index(State(dashboard): Shared, headers: HeaderMap) -> Response {
+async fn index(State(dashboard): Door, headers: HeaderMap) -> Response {
     match dashboard.visitor(&headers) {
         Ok(_) => dashboard.assets.index.answer(&headers, None),
         Err(_) => Redirect::to("/login").into_response(),
@@ -128,7 +128,7 @@ async fn index(State(dashboard): Shared, headers: HeaderMap) -> Response {
 
 /// No secret of anybody's.
 async fn asset(
-    State(dashboard): Shared,
+    State(dashboard): Door,
     headers: HeaderMap,
     path: Path<String>,
     wanted: Query<assets::Wanted>,
@@ -140,7 +140,7 @@ async fn asset(
 }
 
 async fn panel(
-    State(dashboard): Shared,
+    State(dashboard): Door,
     headers: HeaderMap,
     Path(name): Path<String>,
     Query(as_of): Query<AsOf>,
@@ -155,7 +155,7 @@ async fn panel(
 }
 
 fn follow(
-    State(dashboard): Shared,
+    State(dashboard): Door,
     headers: &HeaderMap,
     Query(as_of): Query<AsOf>,
     shutdown: Shutdown,

@@ -49,11 +49,17 @@ where
     let shutdown = Shutdown::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let fake = Fake { work: Arc::new(move || Box::pin(work())) };
-    let server = with(Server::new(shutdown.clone()).service(EventLogServer::new(fake)));
+    let server = with(Server::new(shutdown.clone()).service(fake(work)));
     let ended = tokio::spawn(async move { server.serve(&config, listener).await });
     let client = EventLogClient::new(ClientConfig::default().client(&url).unwrap());
     Running { url, client, shutdown, ended }
+}
+
+pub(crate) fn fake<F>(work: impl Fn() -> F + Send + Sync + 'static) -> EventLogServer<impl EventLog>
+where
+    F: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    EventLogServer::new(Fake { work: Arc::new(move || Box::pin(work())) })
 }
 
 /// Nobody knocks.

@@ -4,6 +4,7 @@
 mod fake;
 
 mod doors;
+mod web;
 mod limits;
 mod health;
 mod reflection;

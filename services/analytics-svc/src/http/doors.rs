@@ -23,7 +23,7 @@ use rpc::Visitor;
 use serde::Deserialize;
 use tonic::{Code, Status};
 
-use super::{Dashboard, Shared, now};
+use super::{Dashboard, Door, now};
 
 /// What the figures need over gRPC, too.
 const PERMISSION: &str = "analytics.read";
@@ -43,7 +43,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
 ];
 
 /// Around every answer.
-pub(super) async fn guard(State(dashboard): Shared, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(dashboard): Door, request: Request, next: Next) -> Response {
     let mut answer = if dashboard.keeper.is_open() && !is_of_this_machine(&request) {
         let why =
             "This dashboard is open to its own machine only: ask for localhost or 127.0.0.1.\n";
@@ -78,7 +78,7 @@ impl Dashboard {
     }
 }
 
-pub(super) async fn login_page(State(dashboard): Shared, headers: HeaderMap) -> Response {
+pub(super) async fn login_page(State(dashboard): Door, headers: HeaderMap) -> Response {
     match dashboard.visitor(&headers) {
         Ok(_) => Redirect::to("/").into_response(),
         Err(_) => dashboard.assets.login(""),
@@ -92,7 +92,7 @@ pub(super) struct Login {
 
 /// Keeps a token that opens the door.
 pub(super) async fn login(
-    State(dashboard): Shared,
+    State(dashboard): Door,
     headers: HeaderMap,
     Form(login): Form<Login>,
 ) -> Response {
@@ -122,7 +122,7 @@ pub(super) async fn login(
 }
 
 /// Forgets it.
-pub(super) async fn logout(State(dashboard): Shared, headers: HeaderMap) -> Response {
+pub(super) async fn logout(State(dashboard): Door, headers: HeaderMap) -> Response {
     if is_of_another_site(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
@@ -158,7 +158,6 @@ fn is_of_this_machine(request: &Request) -> bool {
     })
 }
 
-/// What the module's own documentation promises, without a browser.
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
