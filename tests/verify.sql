@@ -218,6 +218,18 @@ select what, broken, example from (
   where r.status <> 'discarded' and (r.payslip_count, r.gross_pence, r.net_pence, r.employer_ni_pence + r.employer_pension_pence)
         is distinct from (p.count, p.gross, p.net, p.employer)
 
+  union all select 'a payroll run that is taken back and its mirror come to nothing', count(*), min(r.id::text)
+  from hr.payroll_runs r left join hr.payroll_runs m on m.reverses_run_id = r.id
+  where (r.status = 'reversed' and r.kind <> 'reversal') <> (m.id is not null)
+     or r.gross_pence + m.gross_pence <> 0 or r.net_pence + m.net_pence <> 0
+
+  union all select 'a payroll run knows the journals that book it', count(*), min(r.id::text)
+  from hr.payroll_runs r
+  cross join lateral (values (r.approved_event_id, r.journal_id), (r.paid_event_id, r.payment_journal_id),
+                             (r.reversed_event_id, r.reversal_journal_id)) k (event_id, journal_id)
+  left join ledger.journals j on j.source = 'hr' and j.source_event_id = k.event_id
+  where k.journal_id is distinct from j.id
+
   union all select 'an event''s id is unique, and the versions of an aggregate have no holes', count(*), min(subject)
   from (select source, payload->>'subject' as subject
         from (select * from orders.events_log union all select * from inventory.events_log
@@ -233,6 +245,8 @@ select what, broken, example from (
         -- One that only says that nothing may be reserved any more never had an event.
         union all select 'inventory', order_id::text, version from inventory.reservations r
           where state <> 'released' or exists (select from inventory.reservation_items i where i.order_id = r.order_id)
+        union all select 'inventory', sku, version from inventory.products
+        union all select 'inventory', 'item:' || sku, version from inventory.inventory_items where version > 0
         union all select 'billing', id::text, version from billing.invoices
         union all select 'billing', id::text, version from billing.payments
         union all select 'hr', id::text, version from hr.employees

@@ -44,6 +44,8 @@ class Service:
             for setting in self.settings.values()
             if setting.default is None or "127.0.0.1" in setting.default or setting.default.startswith(".")
         }
+        # Services that differ in it would date the same sale on two days.
+        names |= {setting.name for setting in self.settings.values() if setting.name == "BRAMBLE_TIME_ZONE"}
         names |= {"BRAMBLE_GRPC_ADDR", "BRAMBLE_AUTH_PUBLIC_KEY", "BRAMBLE_PLAINTEXT"}
         if "NatsConfig" in self.shared:
             names |= {"BRAMBLE_NATS_USER", "BRAMBLE_NATS_PASSWORD"}

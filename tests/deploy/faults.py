@@ -29,6 +29,7 @@ class Fault:
 FAULTS = [
     Fault(COMPOSE, '"127.0.0.1:50051:50051"', '"50051:50051"', "open beyond loopback"),
     Fault(COMPOSE, "BRAMBLE_INVENTORY_URL:", "BRAMBLE_INVENTROY_URL:", "BRAMBLE_INVENTORY_URL is not set"),
+    Fault(COMPOSE, "      BRAMBLE_TIME_ZONE: ${BRAMBLE_TIME_ZONE:-Europe/London}\n", "", "BRAMBLE_TIME_ZONE is not set"),
     Fault(COMPOSE, "http://billing-svc:50053", "http://billing-svc:50054", "BRAMBLE_BILLING_URL is"),
     Fault(COMPOSE, "postgres://orders_svc@", "postgres://postgres@", "DATABASE_URL is"),
     Fault(COMPOSE, "PGPASSWORD: ${BRAMBLE_HR_DB_PASSWORD:", "PGPASSWORD: ${BRAMBLE_ORDERS_DB_PASSWORD:", "hr-svc: PGPASSWORD is"),

@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::world::{World, money};
 
 /// What is done to the tables, and which invariant must say so.
-const FAULTS: [(&str, &str); 40] = [
+const FAULTS: [(&str, &str); 42] = [
     ("update orders.orders set total_amount = total_amount + 0.01", "sum of its lines"),
     ("delete from orders.order_items", "that was placed has lines"),
     (
@@ -95,6 +95,11 @@ const FAULTS: [(&str, &str); 40] = [
     ("update ledger.ledger_entries set account = '1001' where account = '4000'", "account 1001"),
     ("update ledger.ledger_entries set account = '2220' where account = '4000'", "account 2220"),
     ("delete from hr.payslips", "sum of its payslips"),
+    ("update hr.payroll_runs set journal_id = null", "the journals that book it"),
+    (
+        "update hr.payroll_runs set status = 'reversed', reversed_on = '2026-11-01'",
+        "its mirror come to nothing",
+    ),
     ("delete from orders.events_log where event_type = 'order.placed'", "versions of an aggregate"),
     ("update billing.invoices set version = version + 1", "newest event"),
     ("update ledger.consumer_positions set log_id = log_id - 1", "all that was published"),
