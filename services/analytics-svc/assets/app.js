@@ -133,7 +133,8 @@ const show = {
     if (data.count === 0) {
       note(panel, 'empty', 'Nothing is at or below its reorder point.');
     } else if (more > 0) {
-      note(panel, 'empty', `The ${data.items.length} furthest below their reorder point, of ${countFormat.format(data.count)}${data.is_all ? '' : ' or more'}.`);
+      const among = data.is_all ? `of ${countFormat.format(data.count)} that are low` : `among the first ${countFormat.format(data.count)}; more are low`;
+      note(panel, 'empty', `The ${data.items.length} furthest below their reorder point, ${among}.`);
     }
     rows(panel, data.items.map((item) => el('tr', {},
       head(item.name, ' ', el('span', { className: 'code' }, item.sku)),
