@@ -3,7 +3,16 @@
 //! It runs beside the live folder, in one of its own, which may be gone on with later. In memory are two pages of events, and rows
 //! up to a limit.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
@@ -32,7 +41,15 @@ pub(crate) type Targets = BTreeMap<String, Counted>;
 pub(crate) struct Counting {
     store: Box<Store>,
     books: Arc<SharedBooks>,
-    rows_max: usize,
+    limits: Limits,
+}
+
+/// How much waits in memory, and who is told what is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) rows_max: usize,
+    /// Bytes.
+    pub(crate) written: Arc<AtomicU64>,
 }
 
 /// The event behind a difference.
@@ -59,7 +76,7 @@ impl Counting {
     pub(crate) async fn open(
         folder: &Path,
         calendar: BusinessDays,
-        rows_max: usize,
+        limits: Limits,
     ) -> anyhow::Result<Self> {
         let path = folder.to_owned();
         let opened = apart(move || match Store::open(&path, calendar, 0) {
@@ -73,18 +90,18 @@ impl Counting {
             bail!("{} is in use", folder.display())
         };
         store.keep_nothing();
-        Ok(Self { store, books: Arc::from(books), rows_max })
+        Ok(Self { store, books: Arc::from(books), limits })
     }
 
     /// Begins anew, whatever is in the folder.
     pub(crate) async fn begin(
         folder: &Path,
         calendar: BusinessDays,
-        rows_max: usize,
+        limits: Limits,
     ) -> anyhow::Result<Self> {
         let path = folder.to_owned();
         apart(move || remove(&path)).await?;
-        Self::open(folder, calendar, rows_max).await
+        Self::open(folder, calendar, limits).await
     }
 
     /// Counts exactly up to the targets; without any, all that is logged by now. `progress` is told the sum of all places in the logs.
@@ -115,7 +132,7 @@ impl Counting {
                     (books.event_time, places.sum(), books.unwritten())
                 };
                 progress(done);
-                if unwritten >= self.rows_max {
+                if unwritten >= self.limits.rows_max {
                     self = self.flush(newest.unwrap_or_default()).await?;
                 }
             }
@@ -133,7 +150,7 @@ impl Counting {
 
     /// Writes what is counted. `now` says which business day it is.
     pub(crate) async fn flush(self, now: DateTime<Utc>) -> anyhow::Result<Self> {
-        let Self { mut store, books, rows_max } = self;
+        let Self { mut store, books, limits } = self;
         let counted = Arc::clone(&books);
         let flushed;
         (store, flushed) = apart(move || {
@@ -141,8 +158,9 @@ impl Counting {
             (store, flushed)
         })
         .await;
+        limits.written.fetch_add(store.take_written_bytes(), Ordering::Relaxed);
         match flushed {
-            Ok(()) => Ok(Self { store, books, rows_max }),
+            Ok(()) => Ok(Self { store, books, limits }),
             Err(NotFlushed::Failed(error)) => Err(error),
             Err(replaced @ NotFlushed::Replaced) => Err(replaced.into()),
         }

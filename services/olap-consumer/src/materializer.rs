@@ -8,7 +8,15 @@
 //! under way is opened anew: whatever it holds, or nothing, is counted from there. One of an older version of this service is counted anew
 //! beside its files, which stay as they are until they are replaced in one step; whoever is killed goes on there.
 
-use std::{panic, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    panic,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -27,7 +35,7 @@ use tokio::{
 use crate::{
     OlapError,
     consumers::{Follower, SharedBooks},
-    counting::{Counting, remove},
+    counting::{Counting, Limits, remove},
     domain::BusinessDays,
     rebuild::BESIDE,
     store::{Held, NotFlushed, Opened, Snapshot, Store, adopt},
@@ -100,6 +108,7 @@ pub(crate) struct Materializer {
 struct Desk {
     requests: mpsc::Receiver<Asked>,
     written: watch::Sender<Written>,
+    beside: Arc<AtomicU64>,
     told: String,
 }
 
@@ -108,9 +117,10 @@ impl Materializer {
     pub(crate) fn start(self) -> (impl FnOnce(Shutdown) -> BoxFuture<'static, ()>, Handle) {
         let (asking, requests) = mpsc::channel(WAITING_MAX);
         let (written, reading) = watch::channel(Written::default());
-        let desk = Desk { requests, written, told: String::new() };
+        let beside = Arc::new(AtomicU64::new(0));
+        let desk = Desk { requests, written, beside: Arc::clone(&beside), told: String::new() };
         let work = move |shutdown| self.run(desk, shutdown).boxed();
-        (work, Handle { requests: asking, written: reading })
+        (work, Handle { requests: asking, written: reading, beside })
     }
 
     async fn run(self, mut desk: Desk, shutdown: Shutdown) {
@@ -151,7 +161,7 @@ impl Materializer {
         tracing::info!("the folder is of an older version: it is counted anew beside it");
         tokio::select! {
             () = shutdown.cancelled() => false,
-            upgraded = self.count_anew(held) => match upgraded {
+            upgraded = self.count_anew(held, &desk.beside) => match upgraded {
                 Ok(version) => {
                     tracing::info!(version, "the folder is of this version now");
                     true
@@ -164,9 +174,10 @@ impl Materializer {
         }
     }
 
-    async fn count_anew(&self, held: &Held) -> anyhow::Result<u64> {
+    async fn count_anew(&self, held: &Held, written: &Arc<AtomicU64>) -> anyhow::Result<u64> {
+        let limits = Limits { rows_max: self.rows_max, written: Arc::clone(written) };
         let beside = self.folder.join(BESIDE);
-        let counting = Counting::open(&beside, self.calendar, self.rows_max).await?;
+        let counting = Counting::open(&beside, self.calendar, limits).await?;
         let counting = counting.up_to(&self.followers, None, |_| (), None).await?;
         drop(counting.flush((self.clock)()).await?);
         let (folder, before) = (self.folder.clone(), held.manifest.clone());
@@ -354,11 +365,15 @@ pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
 pub(crate) struct Handle {
     requests: mpsc::Sender<Asked>,
     written: watch::Receiver<Written>,
+    /// Bytes that were written beside the live folder.
+    pub(crate) beside: Arc<AtomicU64>,
 }
 
 impl Handle {
     pub(crate) fn written(&self) -> Written {
-        self.written.borrow().clone()
+        let mut written = self.written.borrow().clone();
+        written.bytes += self.beside.load(Ordering::Relaxed);
+        written
     }
 
     /// For readiness.

@@ -29,7 +29,7 @@ use tokio::{
 use crate::{
     OlapError,
     consumers::Follower,
-    counting::{Counting, Culprit, Tracing, remove},
+    counting::{Counting, Culprit, Limits, Targets, Tracing, remove},
     domain::BusinessDays,
     materializer::{Clock, Handle, apart},
     store::{Difference, Differences, compare},
@@ -169,6 +169,10 @@ impl Rebuilder {
         }
     }
 
+    fn limits(&self) -> Limits {
+        Limits { rows_max: self.rows_max, written: Arc::clone(&self.live.beside) }
+    }
+
     /// The last day on which the time has come; none when there is no time.
     fn due_day(&self) -> Option<NaiveDate> {
         let now = (self.clock)().with_timezone(&self.calendar.0);
@@ -205,7 +209,7 @@ impl Rebuilder {
 
     async fn rebuild(&self, verify_only: bool, desk: &Desk) -> anyhow::Result<()> {
         let path = self.folder.join(BESIDE);
-        let counting = Counting::begin(&path, self.calendar, self.rows_max).await?;
+        let counting = Counting::begin(&path, self.calendar, self.limits()).await?;
         let counting = self.catch_up(counting, desk).await?;
 
         // Held still until it is compared.
@@ -254,7 +258,7 @@ impl Rebuilder {
     async fn count(
         &self,
         counting: Counting,
-        targets: &crate::counting::Targets,
+        targets: &Targets,
         desk: &Desk,
     ) -> anyhow::Result<Counting> {
         let progress = |counted| desk.note(|rebuild| rebuild.counted = counted);
@@ -264,7 +268,7 @@ impl Rebuilder {
     async fn note_differences(
         &self,
         differences: Differences,
-        targets: &crate::counting::Targets,
+        targets: &Targets,
         desk: &Desk,
     ) -> anyhow::Result<()> {
         let Differences { count, told, trace } = differences;
@@ -278,7 +282,7 @@ impl Rebuilder {
         let of_source = |follower: &&Follower| follower.followed.source == tracing.source();
         let followers: Vec<_> = self.followers.iter().filter(of_source).cloned().collect();
         let path = self.folder.join(TRACED);
-        let counting = Counting::begin(&path, self.calendar, self.rows_max).await?;
+        let counting = Counting::begin(&path, self.calendar, self.limits()).await?;
         let progress = |_| ();
         counting.up_to(&followers, Some(targets), progress, Some(&mut tracing)).await?;
         desk.note(|rebuild| rebuild.first_event = tracing.culprit());

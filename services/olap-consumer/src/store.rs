@@ -19,7 +19,9 @@
 //! Cost: three syncs, and one for each file in whose range something has changed.
 
 mod parquet;
+mod columns;
 mod tables;
+mod resting;
 mod files;
 mod writer;
 mod shelf;

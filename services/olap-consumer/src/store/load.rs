@@ -8,10 +8,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     AllFiles, FORMAT, Saved,
+    columns::Reader,
     files::Files,
     parquet, sha256,
     shelf::{self, Place},
-    tables::{Reader, Row},
+    tables::Row,
 };
 use crate::domain::{
     Books, BusinessDays, LevelOfDay, OrderLine, OrderLines, Receivables, Sales, Shelved, Stock,

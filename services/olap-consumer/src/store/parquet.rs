@@ -20,6 +20,8 @@ use ::parquet::{
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
+const DICTIONARY_MAX_BYTES: usize = 128 << 10;
+
 /// One column's values.
 #[derive(Debug)]
 pub(crate) enum Column {
@@ -39,6 +41,8 @@ pub(crate) type Columns = VecDeque<Column>;
 pub(crate) fn write(schema: &str, columns: &Columns) -> anyhow::Result<Vec<u8>> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // Most texts repeat, and most keys do not.
+        .set_dictionary_page_size_limit(DICTIONARY_MAX_BYTES)
         // A file is a page or two.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .build();

@@ -5,7 +5,7 @@
 //! its file, not once a flush. Recent days, of which lines are shipped and cancelled, are kept in small files, older ones in large ones.
 //!
 //! Cost: what is read and written in a flush is bounded by the files that it touches and one run, each [`COLD_MAX`] rows at most (some
-//! 3 MB); in memory is one of them at a time.
+//! 1.5 MB); in memory is one of them at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,13 +18,13 @@ use chrono::{Days, NaiveDate};
 use manifest::Materialized;
 use uuid::Uuid;
 
-use super::{load::load_file, tables::Rests, writer::Writer};
+use super::{load::load_file, resting::Rests, writer::Writer};
 use crate::domain::BusinessDays;
 
 /// Rows of a file of recent days.
 const HOT_MAX: usize = 4096;
 /// Of one of older days.
-const COLD_MAX: usize = 1 << 16;
+const COLD_MAX: usize = 1 << 15;
 const RECENT: Days = Days::new(7);
 /// What comes behind a file of so few rows is put into it.
 const JOIN_MAX: usize = 1024;

@@ -1,22 +1,17 @@
 //! How rows become columns and back, in the order of [`manifest::tables`].
 
-use ::parquet::data_type::ByteArray;
-use anyhow::{Context, bail, ensure};
+use anyhow::ensure;
 use chrono::{DateTime, NaiveDate, Utc};
-use ids::{CustomerId, InvoiceId, OrderId, OrderItemId};
+use ids::{CustomerId, InvoiceId};
 use manifest::tables::{self, Table};
-use uuid::Uuid;
 
-use super::parquet::{Column, Columns};
-use crate::domain::{
-    Ageing, Amount, Books, BusinessDays, HourOfSales, Level, LevelOfDay, LineKey, OpenInvoice,
-    OrderLine, Posted, SetAside,
+use super::{
+    columns::{Reader, amounts, dates, texts, times, uuids, wide_amounts},
+    parquet::{Column, Columns},
 };
-
-/// The schema is checked before columns are taken by it.
-const MISSING: &str = "the columns are not those of the schema";
-
-const WIDE_BYTES: usize = 9;
+use crate::domain::{
+    Ageing, Books, BusinessDays, HourOfSales, Level, OpenInvoice, Posted, SetAside,
+};
 
 /// A row of a table that is kept in files.
 pub(crate) trait Row: Clone + PartialEq + Send + 'static {
@@ -43,15 +38,6 @@ pub(crate) trait Row: Clone + PartialEq + Send + 'static {
         columns: Reader,
         calendar: BusinessDays,
     ) -> anyhow::Result<Vec<(Self::Key, Self)>>;
-}
-
-/// A row of a table that is not in memory.
-pub(crate) trait Rests: Row {
-    /// Rows of old days change seldom.
-    fn day(key: &Self::Key) -> NaiveDate;
-
-    /// What rows are looked for by; all alike where they never are.
-    fn subject(key: &Self::Key) -> Uuid;
 }
 
 impl Row for HourOfSales {
@@ -312,229 +298,5 @@ impl Row for Posted {
         let rows = columns.wide_amounts()?.into_iter().zip(columns.wide_amounts()?);
         let rows = rows.map(|(debit, credit)| Self { debit, credit });
         Ok(days.into_iter().zip(accounts).zip(rows).collect())
-    }
-}
-
-impl Row for LevelOfDay {
-    type Key = (NaiveDate, String);
-    const TABLE: Table = tables::STOCK_BY_DAY;
-
-    fn source(_: &Self::Key) -> &str {
-        "inventory"
-    }
-
-    fn key_text((day, sku): &Self::Key) -> String {
-        format!("{day} {sku}")
-    }
-
-    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
-        books.stock.days.get(key).copied()
-    }
-
-    fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
-        [
-            texts(rows.iter().map(|((_, sku), _)| sku.as_str())),
-            Column::Int32(rows.iter().map(|(_, row)| row.0.on_hand).collect()),
-            Column::Int32(rows.iter().map(|(_, row)| row.0.reserved).collect()),
-            times(rows.iter().map(|(_, row)| row.0.at)),
-            dates(rows.iter().map(|((day, _), _)| *day)),
-        ]
-        .into()
-    }
-
-    fn from_columns(
-        mut columns: Reader,
-        _: BusinessDays,
-    ) -> anyhow::Result<Vec<(Self::Key, Self)>> {
-        let (skus, on_hand) = (columns.texts()?, columns.int32()?);
-        let rows = on_hand.into_iter().zip(columns.int32()?).zip(columns.times()?);
-        let rows = rows.map(|((on_hand, reserved), at)| Self(Level { on_hand, reserved, at }));
-        Ok(columns.dates()?.into_iter().zip(skus).zip(rows).collect())
-    }
-}
-
-impl Rests for LevelOfDay {
-    fn day((day, _): &Self::Key) -> NaiveDate {
-        *day
-    }
-
-    fn subject(_: &Self::Key) -> Uuid {
-        Uuid::nil()
-    }
-}
-
-impl Row for OrderLine {
-    type Key = LineKey;
-    const TABLE: Table = tables::ORDER_FACTS;
-
-    fn source(_: &Self::Key) -> &str {
-        "orders"
-    }
-
-    fn key_text((_, order, line): &Self::Key) -> String {
-        format!("{order} {line}")
-    }
-
-    fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
-        books.orders.lines.get(key).cloned()
-    }
-
-    fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
-        let numbers =
-            |of: fn(&Self) -> i32| Column::Int32(rows.iter().map(|(_, row)| of(row)).collect());
-        [
-            uuids(rows.iter().map(|((_, order, _), _)| order.0)),
-            uuids(rows.iter().map(|((.., line), _)| line.0)),
-            uuids(rows.iter().map(|(_, row)| row.customer_id.0)),
-            texts(rows.iter().map(|(_, row)| row.sku.as_str())),
-            numbers(|row| row.quantity),
-            numbers(|row| row.cancelled_quantity),
-            numbers(|row| row.shipped_quantity),
-            numbers(|row| row.returned_quantity),
-            amounts(rows.iter().map(|(_, row)| row.unit_price)),
-            Column::OptionalInt32(rows.iter().map(|(_, row)| row.tax_rate).collect()),
-            amounts(rows.iter().map(|(_, row)| row.amount())),
-            times(rows.iter().map(|((placed_at, ..), _)| *placed_at)),
-            Column::Bool(rows.iter().map(|(_, row)| row.cancelled).collect()),
-        ]
-        .into()
-    }
-
-    fn from_columns(
-        mut columns: Reader,
-        _: BusinessDays,
-    ) -> anyhow::Result<Vec<(Self::Key, Self)>> {
-        let (orders, lines, customers) = (columns.uuids()?, columns.uuids()?, columns.uuids()?);
-        let (skus, quantities) = (columns.texts()?, columns.int32()?);
-        let (cancelled_quantities, shipped) = (columns.int32()?, columns.int32()?);
-        let (returned, prices) = (columns.int32()?, columns.amounts()?);
-        let (rates, amounts) = (columns.optional_int32()?, columns.amounts()?);
-        let (times, cancelled) = (columns.times()?, columns.bools()?);
-
-        let keys = times.into_iter().zip(orders).zip(lines);
-        let keys = keys.map(|((at, order), line)| (at, OrderId(order), OrderItemId(line)));
-        let what = customers.into_iter().zip(skus).zip(prices).zip(rates);
-        let moved = quantities.into_iter().zip(cancelled_quantities).zip(shipped).zip(returned);
-        let rows = keys.zip(what).zip(moved).zip(cancelled.into_iter().zip(amounts));
-        let rows = rows.map(|(((key, what), moved), (cancelled, amount))| {
-            let (((customer_id, sku), unit_price), tax_rate) = what;
-            let (((quantity, cancelled_quantity), shipped_quantity), returned_quantity) = moved;
-            let row = Self {
-                customer_id: CustomerId(customer_id),
-                sku,
-                quantity,
-                cancelled_quantity,
-                shipped_quantity,
-                returned_quantity,
-                unit_price,
-                tax_rate,
-                cancelled,
-            };
-            ensure!(row.amount() == amount, "the amount of a line of order {} is another", key.1);
-            Ok((key, row))
-        });
-        rows.collect()
-    }
-}
-
-impl Rests for OrderLine {
-    fn day((placed_at, ..): &Self::Key) -> NaiveDate {
-        placed_at.date_naive()
-    }
-
-    fn subject((_, order, _): &Self::Key) -> Uuid {
-        order.0
-    }
-}
-
-fn times(of: impl Iterator<Item = DateTime<Utc>>) -> Column {
-    Column::Int64(of.map(|time| time.timestamp_micros()).collect())
-}
-
-fn dates(of: impl Iterator<Item = NaiveDate>) -> Column {
-    Column::Int32(of.map(|date| date.to_epoch_days()).collect())
-}
-
-fn amounts(of: impl Iterator<Item = Amount>) -> Column {
-    Column::Int64(of.map(Amount::hundredths).collect())
-}
-
-fn texts<'a>(of: impl Iterator<Item = &'a str>) -> Column {
-    Column::Text(of.map(ByteArray::from).collect())
-}
-
-fn uuids(of: impl Iterator<Item = Uuid>) -> Column {
-    Column::Fixed(of.map(|id| id.as_bytes().to_vec().into()).collect())
-}
-
-/// As a `DECIMAL(20,2)` is kept: big-endian, in as few bytes as it needs.
-fn wide_amounts(of: impl Iterator<Item = Amount>) -> Column {
-    let bytes = |amount: Amount| {
-        let whole = i128::from(amount.hundredths()).to_be_bytes();
-        whole.split_at(whole.len() - WIDE_BYTES).1.to_vec().into()
-    };
-    Column::Fixed(of.map(bytes).collect())
-}
-
-/// Takes columns in the order of their schema.
-#[derive(Debug)]
-pub(crate) struct Reader(pub(crate) Columns);
-
-impl Reader {
-    fn int32(&mut self) -> anyhow::Result<Vec<i32>> {
-        let Some(Column::Int32(values)) = self.0.pop_front() else { bail!(MISSING) };
-        Ok(values)
-    }
-
-    fn int64(&mut self) -> anyhow::Result<Vec<i64>> {
-        let Some(Column::Int64(values)) = self.0.pop_front() else { bail!(MISSING) };
-        Ok(values)
-    }
-
-    fn texts(&mut self) -> anyhow::Result<Vec<String>> {
-        let Some(Column::Text(values)) = self.0.pop_front() else { bail!(MISSING) };
-        values.iter().map(|text| Ok(text.as_utf8()?.to_owned())).collect()
-    }
-
-    fn uuids(&mut self) -> anyhow::Result<Vec<Uuid>> {
-        let Some(Column::Fixed(values)) = self.0.pop_front() else { bail!(MISSING) };
-        values.iter().map(|id| Ok(Uuid::from_slice(id.data())?)).collect()
-    }
-
-    fn bools(&mut self) -> anyhow::Result<Vec<bool>> {
-        let Some(Column::Bool(values)) = self.0.pop_front() else { bail!(MISSING) };
-        Ok(values)
-    }
-
-    fn optional_int32(&mut self) -> anyhow::Result<Vec<Option<i32>>> {
-        let Some(Column::OptionalInt32(values)) = self.0.pop_front() else { bail!(MISSING) };
-        Ok(values)
-    }
-
-    fn wide_amounts(&mut self) -> anyhow::Result<Vec<Amount>> {
-        let Some(Column::Fixed(values)) = self.0.pop_front() else { bail!(MISSING) };
-        let amount = |bytes: &[u8]| {
-            let (high, low) = bytes.split_first_chunk::<1>()?;
-            let low = i64::from_be_bytes(low.try_into().ok()?);
-            let fits = i8::from_be_bytes(*high) == if low < 0 { -1 } else { 0 };
-            Amount::from_hundredths(low).filter(|_| fits)
-        };
-        let amounts = values.iter().map(|bytes| amount(bytes.data()));
-        amounts.map(|amount| amount.context("an amount is out of range")).collect()
-    }
-
-    fn times(&mut self) -> anyhow::Result<Vec<DateTime<Utc>>> {
-        let times = self.int64()?.into_iter().map(DateTime::from_timestamp_micros);
-        times.map(|time| time.context("a time is out of range")).collect()
-    }
-
-    fn dates(&mut self) -> anyhow::Result<Vec<NaiveDate>> {
-        let dates = self.int32()?.into_iter().map(NaiveDate::from_epoch_days);
-        dates.map(|date| date.context("a date is out of range")).collect()
-    }
-
-    fn amounts(&mut self) -> anyhow::Result<Vec<Amount>> {
-        let amounts = self.int64()?.into_iter().map(Amount::from_hundredths);
-        amounts.map(|amount| amount.context("an amount is out of range")).collect()
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use testkit::Dice;
 use uuid::Uuid;
 
-use super::{retired::KEPT_MAX, shelf::Leaf, tables::Reader, *};
+use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, *};
 use crate::domain::{Amount, Fact, NewLine};
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
@@ -356,7 +356,7 @@ fn a_shelf_holds_each_row_once_whatever_comes_in_whatever_order() {
     }
     kept.check();
     assert!(kept.sizes().len() > 1);
-    assert!(kept.sizes().iter().all(|rows| *rows <= 1 << 16));
+    assert!(kept.sizes().iter().all(|rows| *rows <= 1 << 15));
 }
 
 #[test]

@@ -5,10 +5,12 @@
 use std::{fs, time::Instant};
 
 use manifest::Manifest;
+use proto::events::v1::{OrderShipped, ShippedLine};
 
 use crate::{
-    rebuild::Asked,
+    rebuild::{Asked, order},
     shop::{SOURCES, Shop},
+    trade::{event, new_id},
 };
 
 const LINES: i64 = 1_000_000;
@@ -62,19 +64,54 @@ fn memory_kib(pid: u32) -> (u64, u64) {
     (of("VmHWM:"), of("VmRSS:"))
 }
 
+/// Gives the number of events.
+async fn log_year(shop: &Shop, lines: i64) -> i64 {
+    let began = Instant::now();
+    let orders = lines / LINES_OF_ORDER;
+    let logged = sqlx::query(TRADE).bind(orders).bind(LINES_OF_ORDER).execute(&shop.admin).await;
+    eprintln!("{} events logged in {:.0?}", logged.unwrap().rows_affected(), began.elapsed());
+    shop.newest().await.values().sum()
+}
+
+/// `cargo test -p olap-consumer --test api -- --ignored --nocapture costs`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it takes a minute"]
+async fn what_an_order_by_itself_costs_the_disk_of_a_small_shop() {
+    const LINES_OF_YEAR: i64 = 100_000;
+    const ORDERS: i64 = 50;
+    let shop = Shop::start().await;
+    log_year(&shop, LINES_OF_YEAR).await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = Asked::spawn_with(&shop, dir.path(), "20000");
+    shop.caught_up(dir.path()).await;
+    let before = consumer.written_bytes().await;
+    let ids: Vec<(String, String)> = (0..ORDERS).map(|_| (new_id(), new_id())).collect();
+    for (id, line_id) in &ids {
+        // Each is written before the next comes: the worst that the interval does.
+        shop.publish("orders", &[order(id, line_id, 100)]).await;
+        shop.caught_up(dir.path()).await;
+    }
+    let placed = consumer.written_bytes().await;
+    for (id, line_id) in &ids {
+        let line = ShippedLine { line_id: line_id.clone(), quantity: 1, ..Default::default() };
+        let data = OrderShipped { order_id: id.clone(), lines: vec![line], ..Default::default() };
+        shop.publish("orders", &[event("order.shipped", id, &data)]).await;
+        shop.caught_up(dir.path()).await;
+    }
+    let shipped = consumer.written_bytes().await;
+    eprintln!(
+        "{} bytes an order placed alone, {} an order shipped alone",
+        (placed - before) / ORDERS,
+        (shipped - placed) / ORDERS
+    );
+    assert!(shipped - before < ORDERS * 2 * (200 << 10));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes minutes"]
 async fn a_million_lines_are_counted_and_rebuilt_in_bounded_memory() {
     let shop = Shop::start().await;
-    let began = Instant::now();
-    sqlx::query(TRADE)
-        .bind(LINES / LINES_OF_ORDER)
-        .bind(LINES_OF_ORDER)
-        .execute(&shop.admin)
-        .await
-        .unwrap();
-    let events: i64 = shop.newest().await.values().sum();
-    eprintln!("{events} events logged in {:.0?}", began.elapsed());
+    let events = log_year(&shop, LINES).await;
 
     let dir = tempfile::tempdir().unwrap();
     let consumer = Asked::spawn_with(&shop, dir.path(), "20000");
