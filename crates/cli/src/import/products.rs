@@ -34,10 +34,8 @@ impl Batch for Products {
     }
 
     async fn send(&self, items: Vec<Self::Item>) -> Result<(), Failure> {
-        let request = BatchCreateProductsRequest {
-            requests: items,
-            ..BatchCreateProductsRequest::default()
-        };
+        let request =
+            BatchCreateProductsRequest { requests: items, ..BatchCreateProductsRequest::default() };
         let call = async || self.inventory.clone().batch_create_products(request.clone()).await;
         self.calls.patiently("inventory-svc", call).await.map(drop)
     }

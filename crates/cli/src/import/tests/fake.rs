@@ -164,7 +164,10 @@ impl World {
         let contents = request.encode_to_vec();
         if let Some(known) = self.deliveries.get(&request.request_id) {
             assert_eq!(*known, contents, "one id for two deliveries");
-            return Ok(inventory::BatchReceiveStockResponse { received: false, ..Default::default() });
+            return Ok(inventory::BatchReceiveStockResponse {
+                received: false,
+                ..Default::default()
+            });
         }
         let mut fields = Fields::default();
         fields.count("requests", request.requests.len(), 1, 1000);
