@@ -2,6 +2,8 @@
 //!
 //! `manifest.json` names the live files and how far each source was counted in them. Files never change once they are named: a new
 //! version has new names, and the files of the version before stay for a while, so that whoever has just read the manifest can still open them.
+//! The last versions stay longer, each with its manifest, such as `manifest.41.json`. What is in folders below is being counted, and nobody
+//! else's concern.
 //!
 //! **Invariant:** the manifest is replaced whole (written beside, synced, renamed, the folder synced): a reader sees the old one or the new
 //! one, and after a power cut too.
