@@ -166,7 +166,7 @@ const show = {
       const [word, className] = words[service.state];
       const behind = service.consumers.filter((consumer) => consumer.behind === null || consumer.behind > 0);
       const late = behind.map((consumer) => `${consumer.behind === null ? '?' : countFormat.format(consumer.behind)} ${consumer.source}`);
-      const aside = service.consumers.reduce((sum, consumer) => sum + consumer.dead_letters, 0);
+      const aside = service.consumers.reduce((sum, consumer) => sum + consumer.dead_letters, service.set_aside ?? 0);
       const waiting = service.relay ? countFormat.format(service.relay.waiting) : '–';
       const isKnown = service.consumers.length > 0;
       const why = [service.error, service.relay?.error && `not published: ${service.relay.error}`,

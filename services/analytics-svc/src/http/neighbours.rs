@@ -28,6 +28,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const LOW_LOOKED_AT: i32 = 1000;
 const LOW_SHOWN: usize = 10;
 const ORDERS_SHOWN: i32 = 8;
+/// The table of events that olap-consumer could not count, of whichever source.
+const SET_ASIDE: &str = "set_aside_events";
 
 pub(super) struct Neighbours {
     orders: OrdersServiceClient<rpc::Client>,
@@ -124,7 +126,11 @@ impl Neighbours {
                 "dead_letters": 0, "error": "",
             })
         });
-        services.push(json!({ "name": "olap-consumer", "state": olap, "consumers": counted.collect::<Vec<_>>() }));
+        let set_aside = live.into_iter().flat_map(|live| live.manifest.files_of(SET_ASIDE));
+        let set_aside: u64 = set_aside.map(|file| file.row_count).sum();
+        services.push(json!({
+            "name": "olap-consumer", "state": olap, "set_aside": set_aside, "consumers": counted.collect::<Vec<_>>(),
+        }));
         let own = if live.is_some() { "serving" } else { "not_ready" };
         services.push(json!({ "name": "analytics-svc", "state": own, "consumers": [] }));
         json!({ "services": services })

@@ -231,7 +231,11 @@ async fn neighbours_tell_what_is_low_what_was_ordered_and_how_they_are() {
     let urls = ["orders", "inventory", "billing", "hr", "ledger", "olap"]
         .map(|name| format!("--{name}-url={url}"));
     let app = App::start_with(&urls.each_ref().map(String::as_str)).await;
-    app.olap.publish_table(97, "stock_snapshot", &stock("2026-11-24T09:30:00Z", &[("TEA", 1, 0)]));
+    let levels = app.olap.file("stock_snapshot", &stock("2026-11-24T09:30:00Z", &[("TEA", 1, 0)]));
+    // What is in it is of no interest here, how much is.
+    let set_aside = stock("2026-11-24T09:30:00Z", &[("one", 1, 0), ("two", 1, 0)]);
+    let set_aside = app.olap.file("set_aside_events", &set_aside);
+    app.olap.publish(97, vec![levels, set_aside]);
 
     let low = json_of(&app, "/api/stock").await;
     let items = low["items"].as_array().unwrap();
@@ -277,6 +281,7 @@ async fn neighbours_tell_what_is_low_what_was_ordered_and_how_they_are() {
         services[0]["consumers"],
         json!([{"source": "billing", "behind": 7, "dead_letters": 4, "error": ""}])
     );
+    assert_eq!(services[5]["set_aside"], 2);
     // Of 100 events of orders 97 are counted.
     assert_eq!(
         services[5]["consumers"],
