@@ -6,7 +6,7 @@ mod tables;
 mod tests;
 
 pub(crate) use reports::{
-    AccountTotals, Buckets, CustomerAgeing, Period, PeriodOfSales, Rank, SkuSales, totals,
+    AccountTotals, Buckets, CustomerAgeing, Instants, Period, PeriodOfSales, Rank, SkuSales, totals,
 };
 pub(crate) use tables::{
     AR_AGEING, OPEN_INVOICES, ORDER_FACTS, SALES_BY_HOUR, STOCK_BY_DAY, STOCK_SNAPSHOT, TABLES,

@@ -43,8 +43,6 @@ pub(crate) enum AnalyticsError {
     NotMoney(#[from] MoneyError),
     #[error("{0} is no time")]
     NotATime(i64),
-    #[error("{0} is no day")]
-    NotADay(String),
     #[error("{0} is no id")]
     NotAnId(String),
     #[error("{0} is there twice")]
@@ -71,7 +69,6 @@ impl Refusal for AnalyticsError {
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
-            | Self::NotADay(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => Code::Internal,
@@ -96,7 +93,6 @@ impl Refusal for AnalyticsError {
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
-            | Self::NotADay(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => "INTERNAL",
@@ -127,7 +123,6 @@ impl Refusal for AnalyticsError {
             | Self::DuckDb(_)
             | Self::NotMoney(_)
             | Self::NotATime(_)
-            | Self::NotADay(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => Vec::new(),

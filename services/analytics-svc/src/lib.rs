@@ -13,8 +13,8 @@
 
 mod config;
 mod grpc;
-mod http;
 mod flight;
+mod http;
 mod queries;
 mod domain;
 mod store;
@@ -73,8 +73,8 @@ pub async fn serve(
         .needs("manifest", move || manifest.clone().are_there())
         .needs("duckdb", move || duckdb.clone().can_be_asked())
         .service(AnalyticsServiceServer::new(analytics))
-        .background(|shutdown| dashboard.serve(server, pages, shutdown))
         .foreign_service(FlightServiceServer::new(sql), "analytics.sql")
+        .background(|shutdown| dashboard.serve(server, pages, shutdown))
         .serve(&config.server, listener)
         .await
 }

@@ -1,6 +1,11 @@
-use chrono::{Datelike, Days, NaiveDate};
+use std::iter;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use money::{Money, MoneyError};
 use uuid::Uuid;
+
+/// From the first on, up to but not including the second.
+pub(crate) type Instants = (DateTime<Utc>, DateTime<Utc>);
 
 /// How long a period is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,13 +16,23 @@ pub(crate) enum Period {
 }
 
 impl Period {
-    /// What DuckDB calls it.
-    pub(crate) fn unit(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
+    /// The first day of the one that a day is in.
+    fn start(self, day: NaiveDate) -> NaiveDate {
+        let first = match self {
+            Self::Day => Some(day),
+            Self::Week => {
+                day.checked_sub_days(Days::new(day.weekday().num_days_from_monday().into()))
+            }
+            Self::Month => day.with_day(1),
+        };
+        first.unwrap_or(day)
+    }
+
+    /// The first days of all from one day to another.
+    pub(crate) fn of(self, first: NaiveDate, last: NaiveDate) -> Vec<NaiveDate> {
+        let next = |start: &NaiveDate| self.last_day(*start).succ_opt();
+        let starts = iter::successors(Some(self.start(first)), next);
+        starts.take_while(|start| *start <= last).collect()
     }
 
     /// The last day of one that begins on `first`; where the calendar ends, `first`.

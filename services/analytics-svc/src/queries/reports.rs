@@ -1,6 +1,6 @@
 //! Questions that add up.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use duckdb::Connection;
 use uuid::Uuid;
@@ -9,13 +9,11 @@ use super::{Found, Materializations};
 use crate::{
     AnalyticsError,
     domain::{
-        self, AccountTotals, CustomerAgeing, MinPosition, Period, PeriodOfSales, Rank, SkuSales,
-        StockSnapshot,
+        self, AccountTotals, CustomerAgeing, Instants, MinPosition, Period, PeriodOfSales, Rank,
+        SkuSales, StockSnapshot,
     },
     store::{self, Version},
 };
-
-type Instants = (DateTime<Utc>, DateTime<Utc>);
 
 /// Ascending, periods that begin behind `after`, of hours that begin in these instants.
 #[tracing::instrument(name = "analytics.query_sales_by_period", skip_all)]
@@ -28,7 +26,21 @@ pub(crate) async fn sales_by_period(
     limit: i64,
 ) -> Result<Found<Vec<PeriodOfSales>>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
-        store::sales_by_period(db, version, (period, zone.name()), instants, after, limit)
+        let Some((first, last)) = store::hours_between(db, version, instants)? else {
+            return Ok(Vec::new());
+        };
+        let mut periods = period.of(domain::day_of(first, zone), domain::day_of(last, zone));
+        periods.retain(|start| *start > after);
+        let begins = periods.iter().filter_map(|start| domain::instants_of(*start, zone));
+        let spans: Vec<_> = begins.map(|(begins, _)| begins).collect();
+        let Some(earliest) = spans.first() else { return Ok(Vec::new()) };
+        let instants = (instants.0.max(*earliest), instants.1);
+        let sold = store::sales_of_spans(db, version, instants, &spans, limit)?;
+        let sold = sold.into_iter().map(|(begins, total_amount, order_count)| {
+            let start = domain::day_of(begins, zone);
+            PeriodOfSales { start, total_amount, order_count }
+        });
+        Ok(sold.collect())
     };
     of.ask(min_position, query).await
 }

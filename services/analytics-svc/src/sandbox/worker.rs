@@ -51,6 +51,8 @@ pub(crate) fn work() -> ExitCode {
 fn answer(out: &mut impl Write) -> Result<(), Failure> {
     let mut told = BufReader::new(io::stdin());
     let task: Task = line(&mut told)?;
+    // Where all of a machine's memory is gone, the kernel ends a query first. It may refuse to be told.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Cpu, u64::from(task.limits.seconds + 1) * u64::from(task.limits.threads))?;
@@ -233,4 +235,59 @@ fn from_duckdb(error: duckdb::Error) -> Failure {
 
 fn internal(error: &(impl std::fmt::Display + ?Sized)) -> Failure {
     Failure::Internal(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What holds where a statement gets past the look at it.
+    #[test]
+    fn duckdb_itself_reaches_nothing_but_the_files_it_was_shown() {
+        let folder = tempfile::TempDir::with_prefix("o'lap ").unwrap();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let maker = Connection::open_in_memory().unwrap();
+        for name in ["shown.parquet", "hidden.parquet"] {
+            let path = file(name).replace('\'', "''");
+            maker.execute_batch(&format!("copy (select 7 as x) to '{path}'")).unwrap();
+        }
+        let task = Task {
+            sql: String::new(),
+            columns_only: false,
+            limits: Limits { memory_mib: 64, threads: 1, seconds: 1, rows: 1, answer_mib: 1 },
+            time_zone: "Europe/London".to_owned(),
+            tables: BTreeMap::from([("empty".to_owned(), "select 1 as y where false".to_owned())]),
+        };
+        let files = Files {
+            of_tables: BTreeMap::from([("shown".to_owned(), vec![file("shown.parquet")])]),
+            watermark: "select 1 as version".to_owned(),
+        };
+        let db = open(&task).unwrap();
+        show(&db, &task, &files).unwrap();
+        let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+        assert_eq!(number("select sum(x)::bigint from shown").unwrap(), 7);
+        assert_eq!(number("select count(*) from empty").unwrap(), 0);
+        assert_eq!(number("select version::bigint from watermark").unwrap(), 1);
+
+        let there = |name: &str| file(name).replace('\'', "''");
+        for sql in [
+            format!("from '{}'", there("hidden.parquet")),
+            format!("from read_parquet('{}')", there("*.parquet")),
+            format!("from glob('{}')", there("*")),
+            "from read_csv('/etc/passwd')".to_owned(),
+            "from read_text('/proc/self/environ')".to_owned(),
+            format!("copy (select 1) to '{}'", there("new.csv")),
+            format!("attach '{}'", there("new.db")),
+            "load httpfs".to_owned(),
+            "install httpfs".to_owned(),
+            "set threads = 8".to_owned(),
+            "set memory_limit = '8GB'".to_owned(),
+            "set enable_external_access = true".to_owned(),
+            "set allowed_paths = ['/etc/passwd']".to_owned(),
+            "reset lock_configuration".to_owned(),
+        ] {
+            assert!(db.execute_batch(&sql).is_err(), "{sql}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing was written");
+    }
 }

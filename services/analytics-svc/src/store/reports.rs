@@ -3,44 +3,58 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use duckdb::{Connection, Row, params};
+use money::Money;
 use uuid::Uuid;
 
 use super::{Version, bound, money, time};
 use crate::{
     AnalyticsError,
     domain::{
-        AR_AGEING, AccountTotals, Buckets, CustomerAgeing, OPEN_INVOICES, ORDER_FACTS, Period,
-        PeriodOfSales, Rank, SALES_BY_HOUR, STOCK_BY_DAY, SkuSales, StockLevel, StockSnapshot,
-        TRIAL_BALANCE,
+        AR_AGEING, AccountTotals, Buckets, CustomerAgeing, Instants, OPEN_INVOICES, ORDER_FACTS,
+        Rank, SALES_BY_HOUR, STOCK_BY_DAY, SkuSales, StockLevel, StockSnapshot, TRIAL_BALANCE,
     },
 };
 
-/// Ascending, those that begin behind `after`, of hours that begin in `[from, until)`.
-pub(crate) fn sales_by_period(
+/// When the first and the last hour with sales begin, of those that begin in `[from, until)`.
+pub(crate) fn hours_between(
     db: &Connection,
     version: &Version,
-    (period, zone): (Period, &str),
-    (from, until): (DateTime<Utc>, DateTime<Utc>),
-    after: NaiveDate,
+    (from, until): Instants,
+) -> Result<Option<Instants>, AnalyticsError> {
+    let Some(files) = version.files(SALES_BY_HOUR)? else { return Ok(None) };
+    let mut statement = db.prepare(
+        "select epoch_us(min(hour)), epoch_us(max(hour))
+         from read_parquet(string_split($1, chr(10)), hive_partitioning = false)
+         where hour >= $2::varchar::timestamptz and hour < $3::varchar::timestamptz",
+    )?;
+    let values = params![files, bound(from), bound(until)];
+    let (first, last): (Option<i64>, Option<i64>) =
+        statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    first.zip(last).map(|(first, last)| Ok((time(first)?, time(last)?))).transpose()
+}
+
+/// What was sold in hours that begin in `[from, until)`, by when the spans begin that they are in, ascending. `spans` begin with one that holds
+/// the first of these hours. DuckDB takes many times as long to find an hour's local day.
+pub(crate) fn sales_of_spans(
+    db: &Connection,
+    version: &Version,
+    (from, until): Instants,
+    spans: &[DateTime<Utc>],
     limit: i64,
-) -> Result<Vec<PeriodOfSales>, AnalyticsError> {
+) -> Result<Vec<(DateTime<Utc>, Money, i64)>, AnalyticsError> {
     let Some(files) = version.files(SALES_BY_HOUR)? else { return Ok(Vec::new()) };
     let mut statement = db.prepare(
-        "select date_trunc($2, timezone($3, hour))::date::varchar as first, sum(total_amount)::varchar,
-                sum(order_count)::bigint
+        "with spans as (select unnest(string_split($4, chr(10)))::timestamptz as begins)
+         select epoch_us(begins), sum(total_amount)::varchar, sum(order_count)::bigint as orders
          from read_parquet(string_split($1, chr(10)), hive_partitioning = false)
-         where hour >= $4::varchar::timestamptz and hour < $5::varchar::timestamptz
-         group by first having first::date > $6::varchar::date and sum(order_count) > 0 order by first limit $7",
+         asof join spans on hour >= begins
+         where hour >= $2::varchar::timestamptz and hour < $3::varchar::timestamptz
+         group by begins having orders > 0 order by begins limit $5",
     )?;
-    let values =
-        params![files, period.unit(), zone, bound(from), bound(until), rpc::to_date(after), limit];
-    let rows = statement.query_and_then(values, |row| {
-        Ok(PeriodOfSales {
-            start: day(row, 0)?,
-            total_amount: money(row, 1)?,
-            order_count: row.get(2)?,
-        })
-    })?;
+    let spans = spans.iter().map(|begins| bound(*begins)).collect::<Vec<_>>().join("\n");
+    let values = params![files, bound(from), bound(until), spans, limit];
+    let rows = statement
+        .query_and_then(values, |row| Ok((time(row.get(0)?)?, money(row, 1)?, row.get(2)?)))?;
     rows.collect()
 }
 
@@ -48,7 +62,7 @@ pub(crate) fn sales_by_period(
 pub(crate) fn sales_by_sku(
     db: &Connection,
     version: &Version,
-    (from, until): (DateTime<Utc>, DateTime<Utc>),
+    (from, until): Instants,
     after: &str,
     limit: i64,
 ) -> Result<Vec<SkuSales>, AnalyticsError> {
@@ -70,7 +84,7 @@ pub(crate) fn top_products(
     db: &Connection,
     version: &Version,
     rank: Rank,
-    (from, until): (DateTime<Utc>, DateTime<Utc>),
+    (from, until): Instants,
     limit: i64,
 ) -> Result<Vec<SkuSales>, AnalyticsError> {
     let Some(files) = version.files(ORDER_FACTS)? else { return Ok(Vec::new()) };
@@ -202,9 +216,4 @@ pub(crate) fn trial_balance(
         Ok(AccountTotals { account: row.get(0)?, debit: money(row, 1)?, credit: money(row, 2)? })
     })?;
     rows.collect()
-}
-
-fn day(row: &Row<'_>, column: usize) -> Result<NaiveDate, AnalyticsError> {
-    let text: String = row.get(column)?;
-    rpc::from_date(&text).map_err(|_| AnalyticsError::NotADay(text))
 }

@@ -213,3 +213,25 @@ async fn an_answer_is_of_one_version_though_files_go_the_moment_they_are_replace
     }
     assert!(seen.is_sorted() && seen.len() == 38, "{seen:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_prepared_tells_its_columns_and_runs() {
+    let app = sql::start(&[]).await;
+    app.olap.publish(1, vec![app.olap.file("sales_by_hour", &hours_of_sales(2, "1.50", 3))]);
+    let mut client = client(&app.url).await;
+    let sql =
+        "select hour, sum(order_count)::bigint as orders from sales_by_hour group by all -- :)\n;";
+    let mut prepared = client.prepare(sql.to_owned(), None).await.unwrap();
+    let columns = prepared.dataset_schema().unwrap().clone();
+    let names: Vec<_> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["hour", "orders"]);
+    let info = prepared.execute().await.unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let pieces = client.do_get(ticket).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(pieces[0].schema().as_ref(), &columns);
+    assert_eq!(pieces.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    prepared.close().await.unwrap();
+
+    let refused = client.prepare("drop view sales_by_hour".to_owned(), None).await;
+    assert!(refused.unwrap_err().to_string().contains("only queries can be asked"));
+}
