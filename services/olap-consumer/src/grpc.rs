@@ -59,6 +59,9 @@ impl pb::materializations_service_server::MaterializationsService for Materializ
         &self,
         request: Request<pb::StartRebuildRequest>,
     ) -> Result<Response<pb::StartRebuildResponse>, Status> {
+        if !self.handle.written().is_open {
+            return Err(OlapError::NotOpen.into());
+        }
         let rebuild = self.rebuilds.start(request.into_inner().verify_only).await?;
         Ok(Response::new(pb::StartRebuildResponse { rebuild: Some(to_rebuild(rebuild)) }))
     }

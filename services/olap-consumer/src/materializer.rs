@@ -37,7 +37,7 @@ use crate::{
     consumers::{Follower, SharedBooks},
     counting::{Counting, Limits, remove},
     domain::BusinessDays,
-    rebuild::BESIDE,
+    rebuild::{BESIDE, TRACED},
     store::{Held, NotFlushed, Opened, Snapshot, Store, adopt},
 };
 
@@ -124,9 +124,14 @@ impl Materializer {
     }
 
     async fn run(self, mut desk: Desk, shutdown: Shutdown) {
+        let mut is_tidy = false;
         while !shutdown.is_cancelled() {
             let goes_on = match self.open().await {
                 Ok(Opened::Ready(store, books)) => {
+                    if !is_tidy {
+                        self.tidy();
+                        is_tidy = true;
+                    }
                     self.keep(store, *books, &mut desk, &shutdown).await
                 }
                 Ok(Opened::Old(held)) => {
@@ -147,6 +152,15 @@ impl Materializer {
             }
             desk.close();
             tokio::select! { () = sleep(REOPEN_AFTER) => (), () = shutdown.cancelled() => () }
+        }
+    }
+
+    /// What a process that was ended left half counted beside would only fill the disk.
+    fn tidy(&self) {
+        for name in [BESIDE, TRACED] {
+            if let Err(error) = remove(&self.folder.join(name)) {
+                tracing::warn!(name, "what was counted beside cannot be deleted: {error}");
+            }
         }
     }
 

@@ -37,7 +37,7 @@ use crate::{
 
 /// Beside the live files, in their folder.
 pub(crate) const BESIDE: &str = "rebuild";
-const TRACED: &str = "trace";
+pub(crate) const TRACED: &str = "trace";
 /// Rounds of catching up before the live folder must wait.
 const ROUNDS_MAX: usize = 10;
 /// Events that it may wait for.

@@ -119,6 +119,7 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
         tokio::time::sleep(Duration::from_millis(300)).await;
         refusal(consumer.manifest().await).is(Code::Unavailable, "NOT_OPEN");
         refusal(consumer.flush().await).is(Code::Unavailable, "NOT_OPEN");
+        refusal(consumer.start_rebuild(false).await).is(Code::Unavailable, "NOT_OPEN");
         assert!(!consumer.is_ready().await, "damage {number}");
         assert_eq!(contents(&dir), damaged, "damage {number}: nothing is touched");
 

@@ -336,8 +336,12 @@ async fn a_rebuild_that_is_killed_at_any_instant_leaves_a_whole_version() {
         let (manifest, tables) = folder::read(dir.path());
         assert_eq!(tables, model::tables(&shop, &manifest).await, "kill {kills}");
     }
+    // Whatever the last one has left beside is gone once the next one is at work.
+    std::fs::create_dir_all(dir.path().join("rebuild")).unwrap();
     let consumer = shop.consume(dir.path()).await;
+    consumer.is_ready_soon().await;
     shop.caught_up(dir.path()).await;
+    nothing_is_beside(dir.path());
     consumer.start_rebuild(true).await.unwrap();
     assert_eq!(consumer.rebuilt().await.difference_count, 0);
     consumer.stop().await;
