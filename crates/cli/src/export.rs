@@ -75,7 +75,7 @@ enum What {
         #[arg(long)]
         as_of: Option<NaiveDate>,
     },
-    /// Each line of each order that was placed.
+    /// Each line of each order that was placed, in the order of the files: to sort them would take more memory than a query has.
     OrderLines {
         #[command(flatten)]
         days: Days,
@@ -196,10 +196,9 @@ fn query(what: &What) -> String {
              from trial_balance where {} group by account order by account",
             Days { from: None, to: *as_of }.hold("day")
         ),
-        What::OrderLines { days } => format!(
-            "select * from order_facts where {} order by placed_at, order_id, line_id",
-            days.hold("placed_at::date")
-        ),
+        What::OrderLines { days } => {
+            format!("select * from order_facts where {}", days.hold("placed_at::date"))
+        }
         What::Sql { query } => query.clone(),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum AnalyticsError {
     SqlOutOfMemory,
     #[error("the query took longer than one may")]
     SqlOutOfTime,
-    #[error("the answer has more {0} than one may have")]
+    #[error("the answer has more {0} than one may have: ask for it in parts")]
     SqlAnswerTooLarge(&'static str),
     #[error("a query's process failed: {0}")]
     SqlWorker(String),
