@@ -1,6 +1,6 @@
 use std::{collections::HashMap, str::FromStr};
 
-use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, Utc};
 use money::Money;
 use prost_types::{FieldMask, Struct, Timestamp};
 use proto::common::v1 as pb;
@@ -8,16 +8,18 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use uuid::Uuid;
 
-use crate::{
-    ERROR_DOMAIN, currency, from_date, struct_to_json,
-    wire::{is_common_year, is_json},
-};
+use crate::{ERROR_DOMAIN, currency, from_date, struct_to_json, wire::is_json};
 
 const METADATA_MAX_BYTES: usize = 16 * 1024;
 const EMAIL_MAX: usize = 255;
 /// All details of a refusal travel in one header, which clients bound: so many bad fields are named, in so many characters each.
 const NAMED_MAX: usize = 50;
 const WHY_MAX: usize = 100;
+
+/// What a document can be dated with: anything else is a mistake, such as a client's zero time, and other services may not read it.
+fn is_of_business(time: &impl Datelike) -> bool {
+    (1900..3000).contains(&time.year())
+}
 
 /// Reads a request's fields and collects every bad one, so that the caller hears of all of them at once.
 ///
@@ -141,9 +143,9 @@ impl Fields {
         let read = u32::try_from(time.nanos)
             .ok()
             .and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos))
-            .filter(is_common_year);
+            .filter(is_of_business);
         if read.is_none() {
-            self.bad(field, "is not a time");
+            self.bad(field, "is not a time of the years 1900 to 2999");
         }
         read.map(|read| read.trunc_subsecs(6))
     }
@@ -153,9 +155,9 @@ impl Fields {
         if text.is_empty() {
             return None;
         }
-        let date = from_date(text).ok();
+        let date = from_date(text).ok().filter(is_of_business);
         if date.is_none() {
-            self.bad(field, "is not a day such as 2026-11-24");
+            self.bad(field, "is not a day such as 2026-11-24, of the years 1900 to 2999");
         }
         date
     }
@@ -224,5 +226,25 @@ mod tests {
         let mut none = Fields::default();
         none.update_mask(None, &["name"]);
         assert!(!none.is_clean());
+    }
+
+    #[test]
+    fn documents_are_dated_with_years_that_every_service_reads() {
+        // The zero time of some clients, which falls into the year before in London.
+        let zero = Timestamp { seconds: -62_135_596_800, nanos: 0 };
+        let now = Timestamp { seconds: 1_795_651_200, nanos: 999 };
+        let mut fields = Fields::default();
+        assert_eq!(
+            fields.optional_time("a", Some(now)).unwrap().to_string(),
+            "2026-11-26 00:00:00 UTC"
+        );
+        assert_eq!(fields.optional_date("b", "1900-01-01").unwrap().to_string(), "1900-01-01");
+        assert!(fields.is_clean());
+        assert_eq!(fields.optional_time("c", Some(zero)), None);
+        for (field, day) in [("d", "1899-12-31"), ("e", "3000-01-01"), ("f", "26-11-2026")] {
+            assert_eq!(fields.optional_date(field, day), None);
+        }
+        let bad: Vec<_> = fields.0.iter().map(|bad| bad.field.as_str()).collect();
+        assert_eq!(bad, ["c", "d", "e", "f"]);
     }
 }

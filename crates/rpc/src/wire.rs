@@ -57,7 +57,7 @@ pub fn from_date(text: &str) -> anyhow::Result<NaiveDate> {
 }
 
 /// Of four digits: what Postgres and every client can read.
-pub(crate) fn is_common_year(time: &impl Datelike) -> bool {
+fn is_common_year(time: &impl Datelike) -> bool {
     (1..10_000).contains(&time.year())
 }
 

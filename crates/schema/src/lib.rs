@@ -126,7 +126,8 @@ async fn grant(db: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
             "revoke all on all tables in schema {schema} from {service};
              grant select, insert, update, delete on all tables in schema {schema} to {service};
              grant usage on all sequences in schema {schema} to {service};
-             revoke all on {schema}._migrations, {schema}._log_migrations from {service}"
+             revoke all on {schema}._migrations, {schema}._log_migrations from {service};
+             grant select on {schema}._migrations to {service}"
         ),
     )
     .await?;
@@ -149,4 +150,17 @@ async fn grant(db: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
 async fn execute(db: &mut PgConnection, sql: String) -> anyhow::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(db).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_wait_for_the_newest_migration_of_their_schema() {
+        for schema in SCHEMAS {
+            let newest = own_set(schema).unwrap().iter().map(|one| one.version).max();
+            assert_eq!(newest, Some(pg::schema_version(schema)), "{schema}");
+        }
+    }
 }
