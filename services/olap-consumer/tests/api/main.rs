@@ -13,6 +13,7 @@ mod files;
 mod flush;
 mod holes;
 mod killed;
+#[cfg(feature = "benchmarks")]
 mod million;
 #[cfg(feature = "power-cuts")]
 mod power;

@@ -1,5 +1,5 @@
 //! A million lines of orders: how long they take, and how much memory. Not a part of every run:
-//! `cargo test -p olap-consumer --test api -- --ignored --nocapture million`.
+//! `cargo test -p olap-consumer --features benchmarks --test api -- --nocapture million`.
 #![expect(clippy::print_stderr, reason = "figures are what it is for")]
 
 use std::{fs, time::Instant};
@@ -75,7 +75,6 @@ async fn log_year(shop: &Shop, lines: i64) -> i64 {
 
 /// `cargo test -p olap-consumer --test api -- --ignored --nocapture costs`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it takes a minute"]
 async fn what_an_order_by_itself_costs_the_disk_of_a_small_shop() {
     const LINES_OF_YEAR: i64 = 100_000;
     const ORDERS: i64 = 50;
@@ -108,7 +107,6 @@ async fn what_an_order_by_itself_costs_the_disk_of_a_small_shop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it takes minutes"]
 async fn a_million_lines_are_counted_and_rebuilt_in_bounded_memory() {
     let shop = Shop::start().await;
     let events = log_year(&shop, LINES).await;
