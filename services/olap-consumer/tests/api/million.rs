@@ -2,10 +2,16 @@
 //! `cargo test -p olap-consumer --features benchmarks --test api -- --nocapture million`.
 #![expect(clippy::print_stderr, reason = "figures are what it is for")]
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use manifest::Manifest;
-use proto::events::v1::{OrderShipped, ShippedLine};
+use proto::{
+    events::v1::{OrderShipped, ShippedLine},
+    olap::v1::{self as pb, StartRebuildRequest},
+};
 
 use crate::{
     rebuild::{Asked, order},
@@ -73,7 +79,7 @@ async fn log_year(shop: &Shop, lines: i64) -> i64 {
     shop.newest().await.values().sum()
 }
 
-/// `cargo test -p olap-consumer --test api -- --ignored --nocapture costs`
+/// `cargo test -p olap-consumer --features benchmarks --test api -- --nocapture costs`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_order_by_itself_costs_the_disk_of_a_small_shop() {
     const LINES_OF_YEAR: i64 = 100_000;
@@ -151,5 +157,26 @@ async fn a_million_lines_are_counted_and_rebuilt_in_bounded_memory() {
             lines.unsigned_abs() / seconds.max(1),
         );
         assert!(peak < MEMORY_MAX_KIB, "{peak} KiB");
+    }
+}
+
+impl Asked {
+    /// Waits for as long as it takes.
+    async fn rebuilt(&self, verify_only: bool) -> pb::Rebuild {
+        let mut client = self.client.clone();
+        client.start_rebuild(StartRebuildRequest { verify_only }).await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let newest = client.get_rebuild(pb::GetRebuildRequest {}).await.unwrap().into_inner();
+            let newest = newest.rebuild.unwrap();
+            if newest.end_time.is_some() {
+                return newest;
+            }
+        }
+    }
+
+    async fn written_bytes(&self) -> i64 {
+        let manifest = self.client.clone().get_manifest(pb::GetManifestRequest {}).await.unwrap();
+        manifest.into_inner().written_bytes
     }
 }

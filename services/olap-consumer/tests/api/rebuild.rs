@@ -265,7 +265,7 @@ async fn a_rebuild_that_fails_leaves_what_is_live() {
 /// The real binary, and how to ask it.
 pub(crate) struct Asked {
     pub(crate) child: Spawned,
-    client: MaterializationsServiceClient<rpc::Client>,
+    pub(crate) client: MaterializationsServiceClient<rpc::Client>,
 }
 
 impl Asked {
@@ -288,25 +288,6 @@ impl Asked {
     async fn start_rebuild(&self) -> bool {
         let request = StartRebuildRequest { verify_only: false };
         self.client.clone().start_rebuild(request).await.is_ok()
-    }
-
-    /// Waits for as long as it takes.
-    pub(crate) async fn rebuilt(&self, verify_only: bool) -> pb::Rebuild {
-        let mut client = self.client.clone();
-        client.start_rebuild(StartRebuildRequest { verify_only }).await.unwrap();
-        loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let newest = client.get_rebuild(pb::GetRebuildRequest {}).await.unwrap().into_inner();
-            let newest = newest.rebuild.unwrap();
-            if newest.end_time.is_some() {
-                return newest;
-            }
-        }
-    }
-
-    pub(crate) async fn written_bytes(&self) -> i64 {
-        let manifest = self.client.clone().get_manifest(pb::GetManifestRequest {}).await.unwrap();
-        manifest.into_inner().written_bytes
     }
 }
 
