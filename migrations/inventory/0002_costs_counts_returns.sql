@@ -20,7 +20,10 @@ alter table inventory.inventory_items
   add constraint inventory_items_value_check check (value >= 0 and (qty_on_hand > 0 or value = 0));
 create index inventory_items_low_idx on inventory.inventory_items (sku) where low;
 
+-- Every row is written anew below, into as few indexes as can be.
+drop index inventory.stock_movements_sku_idx;
 alter table inventory.stock_movements
+  drop constraint stock_movements_ref_id_sku_key,
   -- The movements of a SKU have the numbers 1, 2, 3 and so on.
   add column sequence bigint,
   -- What it added to the value of what is on hand; negative when goods left.
@@ -29,10 +32,7 @@ alter table inventory.stock_movements
   add constraint stock_movements_cost_check check (case when qty > 0 then cost >= 0 else cost <= 0 end),
   drop constraint stock_movements_reason_check,
   add constraint stock_movements_reason_check check (
-    reason in ('receipt', 'shipment', 'return', 'count', 'damaged', 'lost', 'found', 'scrapped', 'correction')),
-  -- What comes back broken goes in and out by the same return.
-  drop constraint stock_movements_ref_id_sku_key,
-  add constraint stock_movements_ref_id_sku_reason_key unique (ref_id, sku, reason);
+    reason in ('receipt', 'shipment', 'return', 'count', 'damaged', 'lost', 'found', 'scrapped', 'correction'));
 alter table inventory.stock_movements disable trigger stock_movements_append_only;
 update inventory.stock_movements m set sequence = n.sequence
 from (select id, row_number() over (partition by sku order by recorded_at, id) as sequence
@@ -41,8 +41,9 @@ where m.id = n.id;
 alter table inventory.stock_movements enable trigger stock_movements_append_only;
 alter table inventory.stock_movements
   alter column sequence set not null,
+  -- What comes back broken goes in and out by the same return.
+  add constraint stock_movements_ref_id_sku_reason_key unique (ref_id, sku, reason),
   add constraint stock_movements_sku_sequence_key unique (sku, sequence);
-drop index inventory.stock_movements_sku_idx;
 
 update inventory.inventory_items i
 set movement_count = (select count(*) from inventory.stock_movements m where m.sku = i.sku),
@@ -59,6 +60,10 @@ end $$;
 create trigger stock_movements_number before insert on inventory.stock_movements
   for each row when (new.sequence is null) execute function inventory.number_movement();
 
+alter table inventory.reservations
+  -- Whether a call has confirmed it. If not, what is confirmed or shipped belongs to its order, as all did before there was such a call.
+  add column by_call boolean not null default false,
+  add constraint reservations_by_call_check check (not by_call or state in ('confirmed', 'shipped', 'released'));
 alter table inventory.reservation_items
   add column released_qty integer not null default 0,
   -- What all that was shipped had cost, and all that came back.

@@ -180,6 +180,15 @@ pub(crate) enum Move {
     ReleaseLines,
 }
 
+/// Who makes a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A program that uses this service by its calls.
+    Call,
+    /// orders-svc, by an event of the order or asked about it.
+    Order,
+}
+
 /// What comes of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -221,6 +230,8 @@ pub(crate) struct Reservation {
     pub(crate) order_id: OrderId,
     pub(crate) state: ReservationState,
     pub(crate) expires_at: DateTime<Utc>,
+    /// Whether it was a call that confirmed it, and no order.
+    pub(crate) by_call: bool,
     /// How many events have told of it.
     pub(crate) version: i32,
     /// The database's time when this was read.
@@ -231,6 +242,13 @@ impl Reservation {
     /// Whether it is held so long after its time that nobody relies on it any more.
     pub(crate) fn has_run_out(&self) -> bool {
         self.state == ReservationState::Held && self.expires_at + GRACE < self.seen_at
+    }
+
+    /// Whether its order is placed, so that only orders-svc knows what is to be shipped, given up and taken back.
+    fn is_the_orders(&self) -> bool {
+        let confirmed =
+            matches!(self.state, ReservationState::Confirmed | ReservationState::Shipped);
+        confirmed && !self.by_call
     }
 }
 

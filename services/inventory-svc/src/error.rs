@@ -47,6 +47,8 @@ pub enum InventoryError {
     ReservationReleased(OrderId),
     #[error("all that was reserved for order {0} has been shipped")]
     ReservationShipped(OrderId),
+    #[error("order {0} is placed: ship, cancel or return the order")]
+    OrderPlaced(OrderId),
     #[error("{qty} of {sku} left for order {order_id}, for which {open} were still reserved")]
     OverShipment { order_id: OrderId, sku: String, qty: i32, open: i32 },
     #[error("the reservation of order {0} has no time limit any more")]
@@ -123,6 +125,7 @@ impl Refusal for InventoryError {
             | Self::ReservationReleased(_)
             | Self::ReservationShipped(_)
             | Self::ReservationNotHeld(_)
+            | Self::OrderPlaced(_)
             | Self::OverShipment { .. }
             | Self::OverRelease { .. }
             | Self::OverReturn { .. }
@@ -152,6 +155,7 @@ impl Refusal for InventoryError {
             Self::ReservationReleased(_) => "RESERVATION_RELEASED",
             Self::ReservationShipped(_) => "RESERVATION_SHIPPED",
             Self::ReservationNotHeld(_) => "RESERVATION_NOT_HELD",
+            Self::OrderPlaced(_) => "ORDER_PLACED",
             Self::OverShipment { .. } => "OVER_SHIPMENT",
             Self::OverRelease { .. } => "OVER_RELEASE",
             Self::OverReturn { .. } => "OVER_RETURN",
@@ -195,16 +199,20 @@ impl Refusal for InventoryError {
                 let named = shortage.0.iter().take(NAMED_MAX);
                 named.map(|short| (short.sku.clone(), short.to_string())).collect()
             }
-            Self::OverShipment { order_id, sku, .. }
-            | Self::OverRelease { order_id, sku, .. }
-            | Self::OverReturn { order_id, sku, .. } => {
-                vec![("order_id".to_owned(), order_id.to_string()), ("sku".to_owned(), sku.clone())]
-            }
+            Self::OverShipment { order_id, sku, qty, open }
+            | Self::OverRelease { order_id, sku, qty, open }
+            | Self::OverReturn { order_id, sku, qty, out: open } => vec![
+                ("order_id".to_owned(), order_id.to_string()),
+                ("sku".to_owned(), sku.clone()),
+                ("requested".to_owned(), qty.to_string()),
+                ("open".to_owned(), open.to_string()),
+            ],
             Self::ReservationNotFound(id)
             | Self::ReservationDiffers(id)
             | Self::ReservationReleased(id)
             | Self::ReservationShipped(id)
-            | Self::ReservationNotHeld(id) => fact("order_id", id.to_string()),
+            | Self::ReservationNotHeld(id)
+            | Self::OrderPlaced(id) => fact("order_id", id.to_string()),
             Self::ShipmentDiffers(id) => fact("shipment_id", id.to_string()),
             Self::ReturnDiffers(id) => fact("return_id", id.to_string()),
             Self::RequestIdUsed(id) => fact("request_id", id.to_string()),

@@ -7,6 +7,9 @@
 //! **Invariant:** reserved = what held and confirmed reservations have neither shipped nor released; on hand = the sum of all movements, and
 //! its value the sum of their costs; 0 ≤ reserved ≤ on hand; nothing on hand is worth nothing. `VerifyStock` proves it.
 //!
+//! **Invariant:** once its order is placed, only events of orders-svc ship, free and take back what is reserved: whatever a call did to it would
+//! keep these events from being applied. Reservations that a call has confirmed know no order, until one is placed.
+//!
 //! **Invariant:** each shipment and each return moves goods once, whether a call or an event tells of it first.
 //!
 //! **Invariant:** what is told of costs sums up to the value of what is on hand: received − shipped + returned ± adjusted.

@@ -6,7 +6,7 @@ use log::Log;
 use crate::{
     InventoryError,
     commands::{Asked, Told, shipped},
-    domain::{Calendar, Goods, Movement},
+    domain::{By, Calendar, Goods, Movement},
     queries::Promise,
     store,
 };
@@ -38,7 +38,7 @@ pub(crate) async fn commit_reservation(
     log::answered(&mut tx, store::SCHEMA, request_key.as_ref(), shipment_id).await?;
     let orders = BTreeSet::from([order_id]);
     let mut book = store::book::lock(&mut tx, &orders, &orders, &[shipment_id.0]).await?;
-    if let Some(news) = book.ship(order_id, shipment_id, goods.as_ref())? {
+    if let Some(news) = book.ship(order_id, shipment_id, goods.as_ref(), By::Call)? {
         let told = Told { calendar, cause: &cause };
         let events = shipped(order_id, shipment_id, news, &mut book, told);
         store::book::save(&mut tx, &book).await?;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use log::{Log, NewEvent};
 use proto::events::v1::ReservationConfirmed;
 
-use crate::{InventoryError, commands::Asked, queries::Promise, store};
+use crate::{InventoryError, commands::Asked, domain::By, queries::Promise, store};
 
 /// The order is placed. Locks the reservation.
 #[tracing::instrument(name = "inventory.confirm_reservation", skip_all, fields(order.id = %asked.order_id))]
@@ -17,7 +17,7 @@ pub(crate) async fn confirm_reservation(
     let again = log::answered(&mut tx, store::SCHEMA, key, order_id).await?.is_some();
     let orders = BTreeSet::from([order_id]);
     let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
-    if !again && book.confirm(order_id)? {
+    if !again && book.confirm(order_id, By::Call)? {
         let version = book.tell(order_id)?;
         let data = ReservationConfirmed { order_id: order_id.to_string() };
         let event = NewEvent::new("reservation.confirmed", order_id, version, &data, &cause);

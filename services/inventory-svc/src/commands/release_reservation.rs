@@ -5,7 +5,7 @@ use log::Log;
 use crate::{
     InventoryError,
     commands::{Asked, promised},
-    domain::{Goods, ReservationState},
+    domain::{By, Goods, ReservationState},
     store,
 };
 
@@ -20,7 +20,7 @@ pub(crate) async fn release_reservation(log: &Log, asked: Asked) -> Result<(), I
         store::reservations::insert(&mut tx, &[order_id.0], ReservationState::Released, 0).await?;
         let orders = BTreeSet::from([order_id]);
         let mut book = store::book::lock(&mut tx, &orders, &orders, &[]).await?;
-        let events = match book.release(order_id)? {
+        let events = match book.release(order_id, By::Call)? {
             Some(news) => promised("stock.released", order_id, news, &mut book, &cause),
             None => Vec::new(),
         };

@@ -6,7 +6,7 @@ use log::Log;
 use crate::{
     InventoryError,
     commands::{Asked, Told, returned},
-    domain::{Calendar, Movement, TakenBack},
+    domain::{By, Calendar, Movement, TakenBack},
     store,
 };
 
@@ -36,7 +36,7 @@ pub(crate) async fn return_stock(
     log::answered(&mut tx, store::SCHEMA, request_key.as_ref(), return_id).await?;
     let orders = BTreeSet::from([order_id]);
     let mut book = store::book::lock(&mut tx, &orders, &orders, &[return_id.0]).await?;
-    if let Some(news) = book.take_back(order_id, return_id, &goods)? {
+    if let Some(news) = book.take_back(order_id, return_id, &goods, By::Call)? {
         let told = Told { calendar, cause: &cause };
         let events = returned(order_id, return_id, news, &mut book, told);
         store::book::save(&mut tx, &book).await?;

@@ -8,7 +8,7 @@ use tonic::{Code, Request, Status};
 use crate::{
     InventoryError,
     commands::promised,
-    domain::{Book, GRACE},
+    domain::{Book, By, GRACE},
     store,
 };
 
@@ -131,11 +131,11 @@ fn settle(
 ) -> Result<Vec<NewEvent>, InventoryError> {
     let news = match fate {
         Fate::Placed => {
-            book.confirm(id)?;
+            book.confirm(id, By::Order)?;
             None
         }
         Fate::Draft => book.lapse(id)?,
-        Fate::Over => book.release(id)?,
+        Fate::Over => book.release(id, By::Order)?,
     };
     Ok(news.map_or_else(Vec::new, |news| promised("stock.released", id, news, book, cause)))
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     InventoryError,
     commands::{Told, promised, returned, shipped},
-    domain::{Book, Calendar, Goods, ReservationState, TakenBack},
+    domain::{Book, By, Calendar, Goods, ReservationState, TakenBack},
     store,
 };
 
@@ -94,14 +94,14 @@ impl OrderFates {
     ) -> Result<Vec<NewEvent>, InventoryError> {
         let told = Told { calendar: &self.calendar, cause };
         let news = match fate {
-            Fate::Placed => book.confirm(id).map(|_| None)?,
+            Fate::Placed => book.confirm(id, By::Order).map(|_| None)?,
             Fate::Shipped { shipment_id, goods } => book
-                .ship(id, *shipment_id, Some(goods))?
+                .ship(id, *shipment_id, Some(goods), By::Order)?
                 .map(|news| shipped(id, *shipment_id, news, book, told)),
             Fate::Returned { return_id, goods } => book
-                .take_back(id, *return_id, goods)?
+                .take_back(id, *return_id, goods, By::Order)?
                 .map(|news| returned(id, *return_id, news, book, told)),
-            Fate::PartOver | Fate::Over => match book.release(id) {
+            Fate::PartOver | Fate::Over => match book.release(id, By::Order) {
                 Err(InventoryError::ReservationShipped(_)) => None,
                 freed => freed?.map(|news| promised("stock.released", id, news, book, cause)),
             },

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     InventoryError,
     domain::{
-        Document, Level, Move, Movement, Moves, Reason, Reservation, ReservationState,
+        By, Document, Level, Move, Movement, Moves, Reason, Reservation, ReservationState,
         ReservedLine, Shelf, Turn,
     },
 };
@@ -82,11 +82,15 @@ impl Book {
         self
     }
 
-    /// The order is placed. False when that was known.
-    pub(crate) fn confirm(&mut self, order_id: OrderId) -> Result<bool, InventoryError> {
+    /// The order is placed, and what is reserved belongs to it, unless only a call says so. False when it was confirmed before.
+    pub(crate) fn confirm(&mut self, order_id: OrderId, by: By) -> Result<bool, InventoryError> {
         let news = self.turn(order_id, Move::Confirm)?;
         if news {
-            self.change(order_id)?.state = ReservationState::Confirmed;
+            let reservation = self.change(order_id)?;
+            reservation.state = ReservationState::Confirmed;
+            reservation.by_call = by == By::Call;
+        } else if by == By::Order && self.reservation(order_id)?.by_call {
+            self.change(order_id)?.by_call = false;
         }
         Ok(news)
     }
@@ -119,6 +123,7 @@ impl Book {
         order_id: OrderId,
         shipment_id: ShipmentId,
         goods: Option<&Goods>,
+        by: By,
     ) -> Result<Option<News>, InventoryError> {
         let said = goods.map(|goods| {
             let goods = goods.iter().map(|(sku, qty)| ((Reason::Shipment, sku.clone()), -qty));
@@ -129,6 +134,7 @@ impl Book {
             Some(_) => return Err(InventoryError::ShipmentDiffers(shipment_id)),
             None => (),
         }
+        self.check_owner(order_id, by)?;
         let goods = match (self.turn(order_id, Move::Ship), goods) {
             // Goods that are named are too many by then, and named in the refusal.
             (Err(InventoryError::ReservationShipped(_)), Some(goods)) => goods.clone(),
@@ -149,7 +155,7 @@ impl Book {
                 InventoryError::OverShipment { order_id, sku: sku.clone(), qty, open }
             })?;
             line.shipped_qty += qty;
-            let moved = self.shelf.take(&sku, qty, qty, document)?;
+            let moved = self.shelf.take(&sku, qty, qty, None, document)?;
             let sum = line.shipped_cost.checked_add(moved.cost);
             line.shipped_cost = sum.map_err(|_| InventoryError::ValueOutOfRange(sku.clone()))?;
             moves.add(moved)?;
@@ -157,15 +163,20 @@ impl Book {
         }
         self.changed_lines.insert(order_id);
         // Nobody ships for an order that is not placed.
-        self.change(order_id)?.state = ReservationState::Confirmed;
+        let reservation = self.change(order_id)?;
+        reservation.state = ReservationState::Confirmed;
+        reservation.by_call = by == By::Call;
         self.close(order_id)?;
         Ok(Some(News { version: self.tell(order_id)?, moves }))
     }
 
     /// Frees for ever what has not been shipped. No news when nothing was promised any more.
-    pub(crate) fn release(&mut self, order_id: OrderId) -> Result<Option<News>, InventoryError> {
+    pub(crate) fn release(
+        &mut self,
+        order_id: OrderId,
+        by: By,
+    ) -> Result<Option<News>, InventoryError> {
         match self.turn(order_id, Move::Release) {
-            Ok(true) => self.give_back(order_id, ReservationState::Released),
             Ok(false) => Ok(None),
             // What had been left open was released: the same again.
             Err(InventoryError::ReservationShipped(_))
@@ -173,16 +184,21 @@ impl Book {
             {
                 Ok(None)
             }
-            Err(refusal) => Err(refusal),
+            turn => {
+                self.check_owner(order_id, by)?;
+                turn?;
+                self.give_back(order_id, ReservationState::Released)
+            }
         }
     }
 
-    /// Frees a part of what has not been shipped.
+    /// Frees a part of what has not been shipped: only calls ask for that.
     pub(crate) fn release_lines(
         &mut self,
         order_id: OrderId,
         goods: &Goods,
     ) -> Result<News, InventoryError> {
+        self.check_owner(order_id, By::Call)?;
         match self.turn(order_id, Move::ReleaseLines) {
             // What is named is too much by then, and named in the refusal.
             Ok(_) | Err(InventoryError::ReservationShipped(_)) => (),
@@ -245,6 +261,14 @@ impl Book {
             Turn::Shipped => Err(InventoryError::ReservationShipped(order_id)),
             Turn::NotHeld => Err(InventoryError::ReservationNotHeld(order_id)),
         }
+    }
+
+    /// What belongs to an order is left to orders-svc: its events about it could never be applied otherwise.
+    fn check_owner(&self, order_id: OrderId, by: By) -> Result<(), InventoryError> {
+        if by == By::Call && self.reservation(order_id)?.is_the_orders() {
+            return Err(InventoryError::OrderPlaced(order_id));
+        }
+        Ok(())
     }
 
     fn give_back(

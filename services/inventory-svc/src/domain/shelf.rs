@@ -141,19 +141,24 @@ impl Shelf {
         Ok(moved)
     }
 
-    /// Takes goods off the shelf, of which so many were promised. Gives what they had cost.
+    /// Takes goods off the shelf, of which so many were promised, and that had cost so much all together (never more than all that are there)
+    /// or, when nobody says, the average. Gives what they had cost.
     pub(crate) fn take(
         &mut self,
         sku: &str,
         qty: i32,
         promised: i32,
+        cost: Option<Money>,
         document: Document,
     ) -> Result<Moved, InventoryError> {
         let (moved, sequence) = self.change(sku, None, |level| {
             if let Some(below) = below(level, -qty, promised) {
                 return Err(InventoryError::BelowReserved(Shortfall(vec![below])));
             }
-            let cost = share(level, qty)?;
+            let cost = match cost {
+                Some(cost) => cost,
+                None => share(level, qty)?,
+            };
             level.qty_on_hand -= qty;
             level.reserved_qty -= promised;
             let value = level.value.checked_sub(cost);
@@ -186,7 +191,7 @@ impl Shelf {
             if change > 0 {
                 found.add(self.put(sku, change, None, document)?)?;
             } else if change < 0 {
-                lost.add(self.take(sku, -change, 0, document)?)?;
+                lost.add(self.take(sku, -change, 0, None, document)?)?;
             }
         }
         Ok((found, lost))

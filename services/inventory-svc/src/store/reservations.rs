@@ -22,7 +22,7 @@ pub(crate) async fn insert(
            select id, $2, now() + make_interval(secs => $3)
            from unnest($1::uuid[]) as new (id) order by id
            on conflict (order_id) do nothing
-           returning order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!""#,
+           returning order_id as "order_id: _", state as "state: _", expires_at, by_call, version, now() as "seen_at!""#,
         orders,
         state as ReservationState,
         f64::from(ttl_s),
@@ -35,7 +35,7 @@ pub(crate) async fn insert(
 pub(crate) async fn lock(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<Reservation>> {
     sqlx::query_as!(
         Reservation,
-        r#"select order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!"
+        r#"select order_id as "order_id: _", state as "state: _", expires_at, by_call, version, now() as "seen_at!"
            from inventory.reservations where order_id = any($1) order by order_id for update"#,
         orders,
     )
@@ -49,7 +49,7 @@ pub(crate) async fn find(
 ) -> sqlx::Result<Option<Reservation>> {
     sqlx::query_as!(
         Reservation,
-        r#"select order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!"
+        r#"select order_id as "order_id: _", state as "state: _", expires_at, by_call, version, now() as "seen_at!"
            from inventory.reservations where order_id = $1"#,
         order_id as _,
     )
@@ -68,16 +68,18 @@ pub(crate) async fn update(
     let orders: Vec<Uuid> = reservations.iter().map(|one| one.order_id.0).collect();
     let states: Vec<ReservationState> = reservations.iter().map(|one| one.state).collect();
     let expiries: Vec<DateTime<Utc>> = reservations.iter().map(|one| one.expires_at).collect();
+    let by_calls: Vec<bool> = reservations.iter().map(|one| one.by_call).collect();
     let versions: Vec<i32> = reservations.iter().map(|one| one.version).collect();
     let updated = sqlx::query!(
         "update inventory.reservations r
-         set state = new.state, expires_at = new.expires_at, version = new.version
-         from unnest($1::uuid[], $2::varchar[], $3::timestamptz[], $4::int[])
-           as new (order_id, state, expires_at, version)
+         set state = new.state, expires_at = new.expires_at, by_call = new.by_call, version = new.version
+         from unnest($1::uuid[], $2::varchar[], $3::timestamptz[], $4::bool[], $5::int[])
+           as new (order_id, state, expires_at, by_call, version)
          where r.order_id = new.order_id",
         &orders,
         &states as &[ReservationState],
         &expiries,
+        &by_calls,
         &versions,
     )
     .execute(tx)
@@ -194,7 +196,7 @@ pub(crate) async fn list_open(
 ) -> sqlx::Result<Vec<Reservation>> {
     sqlx::query_as!(
         Reservation,
-        r#"select order_id as "order_id: _", state as "state: _", expires_at, version, now() as "seen_at!"
+        r#"select order_id as "order_id: _", state as "state: _", expires_at, by_call, version, now() as "seen_at!"
            from inventory.reservations
            where state in ('held', 'confirmed') and ($1::uuid is null or order_id > $1)
            order by order_id limit $2"#,
@@ -214,7 +216,7 @@ pub(crate) async fn list_of_sku(
 ) -> sqlx::Result<Vec<Reservation>> {
     sqlx::query_as!(
         Reservation,
-        r#"select order_id as "order_id: _", r.state as "state: _", r.expires_at, r.version, now() as "seen_at!"
+        r#"select order_id as "order_id: _", r.state as "state: _", r.expires_at, r.by_call, r.version, now() as "seen_at!"
            from inventory.reservations r join inventory.reservation_items i using (order_id)
            where r.state in ('held', 'confirmed') and i.sku = $1 and i.shipped_qty + i.released_qty < i.qty
              and ($2::uuid is null or order_id > $2)

@@ -164,5 +164,6 @@ async fn every_bad_field_is_named() {
         lines: adjust_lines(&[("A", 1)]),
         ..Default::default()
     };
-    refusal(app.client.clone().adjust_stock(unknown).await).names(&["reason"]);
+    let refused = refusal(app.client.clone().adjust_stock(unknown).await);
+    assert_eq!(refused.fields, ["reason: is not a reason to adjust stock"]);
 }

@@ -54,7 +54,7 @@ async fn every_mutation_is_told_with_its_request() {
     };
     ask!(app, told, adjust_stock(adjustment) -> ["stock.adjusted"]);
     let counted =
-        pb::CountStockLine { sku: sku.clone(), counted_quantity: 5, movement_count: Some(3) };
+        pb::CountStockLine { sku: sku.clone(), counted_quantity: Some(5), movement_count: Some(3) };
     let count = pb::CountStockRequest { lines: vec![counted], ..Default::default() };
     ask!(app, told, count_stock(count) -> ["stock.adjusted"]);
 

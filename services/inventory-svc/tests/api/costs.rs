@@ -87,7 +87,7 @@ async fn a_shipment_takes_its_share_and_a_return_brings_the_same_back() {
 }
 
 #[tokio::test]
-async fn what_is_scrapped_comes_in_for_its_cost_and_leaves_at_the_average() {
+async fn what_is_scrapped_comes_in_for_its_cost_and_leaves_for_the_same() {
     let app = App::start().await;
     app.stock("A", 0).await;
     app.buy("A", 2, "4").await;
@@ -98,15 +98,47 @@ async fn what_is_scrapped_comes_in_for_its_cost_and_leaves_at_the_average() {
     let back = app.take_back(&order, &id, &[("A", 1, true), ("A", 1, false)]).await.unwrap();
     assert_eq!(
         moved(&back),
-        [("A", MovementReason::Return, 2, "8.00"), ("A", MovementReason::Scrapped, -1, "-7.00")]
+        [("A", MovementReason::Return, 2, "8.00"), ("A", MovementReason::Scrapped, -1, "-4.00")]
     );
-    assert_eq!((app.levels("A").await, app.value("A").await), ((3, 0), "21.00".into()));
+    assert_eq!((app.levels("A").await, app.value("A").await), ((3, 0), "24.00".into()));
     let scrapped = app.log.events_of(&id).await;
     assert_eq!(scrapped.len(), 1);
     let (event_type, version, data) = &scrapped[0];
     assert_eq!((event_type.as_str(), *version), ("stock.adjusted", 1));
-    assert_eq!((&data["reason"], &data["cost"]["amount"]), (&"scrapped".into(), &"7.00".into()));
+    assert_eq!((&data["reason"], &data["cost"]["amount"]), (&"scrapped".into(), &"4.00".into()));
     assert_eq!((data.get("gain"), &data["documentId"]), (None, &id.into()));
+    app.check_books().await;
+    app.check_account().await;
+}
+
+#[tokio::test]
+async fn scrapping_what_came_back_leaves_the_value_of_good_stock_alone() {
+    let app = App::start().await;
+    app.stock("A", 0).await;
+    app.buy("A", 1, "1.00").await;
+    let order = new_order();
+    app.reserve(&order, &[("A", 1)]).await.unwrap();
+    app.commit(&order, &new_order(), &[]).await.unwrap();
+    app.buy("A", 1, "100.00").await;
+    let back = app.take_back(&order, &new_order(), &[("A", 1, false)]).await.unwrap();
+    assert_eq!(
+        moved(&back),
+        [("A", MovementReason::Return, 1, "1.00"), ("A", MovementReason::Scrapped, -1, "-1.00")]
+    );
+    assert_eq!(app.value("A").await, "100.00");
+
+    // Two of three that came back for 0.05: 0.0333…, half a penny up.
+    app.stock("B", 0).await;
+    app.buy("B", 3, "0.0167").await;
+    let order = new_order();
+    app.reserve(&order, &[("B", 3)]).await.unwrap();
+    app.commit(&order, &new_order(), &[]).await.unwrap();
+    let lines = [("B", 1, true), ("B", 2, false)];
+    let back = app.take_back(&order, &new_order(), &lines).await.unwrap();
+    assert_eq!(
+        moved(&back),
+        [("B", MovementReason::Return, 3, "0.05"), ("B", MovementReason::Scrapped, -2, "-0.03")]
+    );
     app.check_books().await;
     app.check_account().await;
 }

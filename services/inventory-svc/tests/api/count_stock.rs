@@ -10,7 +10,7 @@ use crate::app::{App, moved, new_order};
 fn counted(lines: &[(&str, i32, i64)]) -> CountStockRequest {
     let line = |(sku, counted_quantity, movement_count): &(&str, i32, i64)| CountStockLine {
         sku: (*sku).to_owned(),
-        counted_quantity: *counted_quantity,
+        counted_quantity: Some(*counted_quantity),
         movement_count: Some(*movement_count),
     };
     CountStockRequest { lines: lines.iter().map(line).collect(), ..Default::default() }
@@ -114,11 +114,16 @@ async fn every_bad_field_is_named() {
     let mut request = counted(&[("a b", -1, -1), ("A", 1, 1), ("A", 1, 1)]);
     request.request_id = "7".to_owned();
     request.lines[1].movement_count = None;
-    refusal(count(&app, request).await).names(&[
+    // Not as if nothing had been found.
+    request.lines[1].counted_quantity = None;
+    let refused = refusal(count(&app, request).await);
+    assert!(refused.fields.contains(&"lines[1].counted_quantity: is required".to_owned()));
+    refused.names(&[
         "request_id",
         "lines[0].sku",
         "lines[0].counted_quantity",
         "lines[0].movement_count",
+        "lines[1].counted_quantity",
         "lines[1].movement_count",
         "lines[2].sku",
     ]);

@@ -30,6 +30,7 @@ mod list_reservations;
 mod reorder_needed;
 mod causes;
 mod order_events;
+mod placed_orders;
 mod once;
 mod sweeper;
 mod upgrade;

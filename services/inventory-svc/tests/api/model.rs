@@ -52,6 +52,8 @@ impl Line {
 struct Order {
     id: String,
     state: ReservationState,
+    /// Whether an event was the first to say that it is placed, or any has since.
+    placed: bool,
     lines: BTreeMap<usize, Line>,
 }
 
@@ -133,7 +135,10 @@ impl Model {
         line.back_pennies = all;
         self.put(sku, qty, Some(pennies));
         if !restock {
-            self.take(sku, qty);
+            let stock = &mut self.stock[sku];
+            stock.pennies -= pennies;
+            stock.on_hand -= qty;
+            stock.movements += 1;
         }
     }
 
@@ -153,6 +158,13 @@ impl Model {
 }
 
 impl Order {
+    /// Whether calls are refused that would ship it, give it up or take it back.
+    fn is_the_orders(&self) -> bool {
+        let confirmed =
+            matches!(self.state, ReservationState::Confirmed | ReservationState::Shipped);
+        confirmed && self.placed
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.state, ReservationState::Held | ReservationState::Confirmed)
     }
@@ -306,7 +318,11 @@ impl Life {
         let stale = self.dice.roll(3) == 0 && self.model.stock[sku].movements > 0;
         let movement_count = Some(self.model.stock[sku].movements - i64::from(stale));
         let sku_name = SKUS[sku].to_owned();
-        let line = CountStockLine { sku: sku_name, counted_quantity, movement_count };
+        let line = CountStockLine {
+            sku: sku_name,
+            counted_quantity: Some(counted_quantity),
+            movement_count,
+        };
         let request = CountStockRequest { lines: vec![line], ..Default::default() };
         let answer = self.app.client.clone().count_stock(request).await;
         if stale {
@@ -373,7 +389,7 @@ impl Life {
             let line = |(sku, qty)| (sku, Line { qty, ..Line::default() });
             let lines = wanted.into_iter().map(line).collect();
             let state = ReservationState::Held;
-            self.model.orders.insert(order, Order { id, state, lines });
+            self.model.orders.insert(order, Order { id, state, placed: false, lines });
         }
     }
 
@@ -383,6 +399,7 @@ impl Life {
         if known.is_open() && self.dice.roll(2) == 0 {
             self.app.hear(&[placed(&known.id)]).await;
             known.state = ReservationState::Confirmed;
+            known.placed = true;
             return;
         }
         let answer = self.app.confirm(&known.id).await;
@@ -413,18 +430,26 @@ impl Life {
         let named: Vec<(&str, i32)> = goods.iter().map(|(sku, qty)| (SKUS[*sku], *qty)).collect();
         let shipment = new_order();
         let way = self.dice.roll(3);
+        let by_call = way != 1 && !known.is_the_orders();
         if way != 1 {
-            self.app.commit(&known.id, &shipment, &named).await.unwrap();
+            let answer = self.app.commit(&known.id, &shipment, &named).await;
+            if by_call {
+                answer.unwrap();
+            } else {
+                refusal(answer).is(Code::FailedPrecondition, "ORDER_PLACED");
+            }
         }
-        if way != 0 {
+        if way != 0 || !by_call {
             self.app.hear(&[shipped(&known.id, &shipment, &named)]).await;
         }
         self.model.ship(order, &goods);
+        self.model.orders.get_mut(&order).unwrap().placed = !by_call;
     }
 
     /// One of its lines, or all.
     async fn release(&mut self, order: usize) {
         let id = self.id_of(order);
+        let the_orders = self.model.orders.get(&order).is_some_and(Order::is_the_orders);
         let open = self.model.orders.get(&order).map(Order::open).unwrap_or_default();
         if let Some((sku, open)) = open.first_key_value().filter(|_| self.dice.roll(2) == 0) {
             let quantity = self.dice.roll(*open) + 1;
@@ -434,13 +459,25 @@ impl Life {
                 order_id: id,
                 lines: vec![line],
             };
-            self.app.client.clone().release_reservation(request).await.unwrap();
+            let answer = self.app.client.clone().release_reservation(request).await;
+            if the_orders {
+                refusal(answer).is(Code::FailedPrecondition, "ORDER_PLACED");
+                return;
+            }
+            answer.unwrap();
             let known = self.model.orders.get_mut(&order).unwrap();
             known.lines.get_mut(sku).unwrap().released += quantity;
             known.close();
             return;
         }
         let answer = self.app.release(&id).await;
+        let released = self.model.orders.get(&order).is_some_and(|order| {
+            !order.is_open() && order.lines.values().any(|line| line.released > 0)
+        });
+        if the_orders && !released {
+            refusal(answer).is(Code::FailedPrecondition, "ORDER_PLACED");
+            return;
+        }
         let all_left = self.model.orders.get(&order).is_some_and(|order| {
             order.state == ReservationState::Shipped
                 && order.lines.values().all(|line| line.released == 0)
@@ -472,9 +509,14 @@ impl Life {
         let (id, back) = (new_order(), [(SKUS[sku], quantity, restock)]);
         let way = self.dice.roll(3);
         if way != 1 {
-            self.app.take_back(&known.id, &id, &back).await.unwrap();
+            let answer = self.app.take_back(&known.id, &id, &back).await;
+            if known.is_the_orders() {
+                refusal(answer).is(Code::FailedPrecondition, "ORDER_PLACED");
+            } else {
+                answer.unwrap();
+            }
         }
-        if way != 0 {
+        if way != 0 || known.is_the_orders() {
             self.app.hear(&[returned(&known.id, &id, &back)]).await;
         }
         self.model.take_back(order, sku, quantity, restock);
@@ -486,7 +528,8 @@ impl Life {
 
     /// Nothing more is promised to an order, whether or not it was heard of.
     fn end(&mut self, order: usize, id: String) {
-        let none = Order { id, state: ReservationState::Released, lines: BTreeMap::new() };
+        let none =
+            Order { id, state: ReservationState::Released, placed: false, lines: BTreeMap::new() };
         self.model.orders.entry(order).or_insert(none);
         self.model.release_all(order);
     }

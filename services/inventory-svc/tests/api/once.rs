@@ -76,7 +76,8 @@ async fn an_adjustment_and_a_count_move_once() {
     };
     let (_, told) = call!(app, adjust_stock, request);
     assert_eq!((app.levels("A").await, told), ((7, 0), 1));
-    let line = CountStockLine { sku: "A".to_owned(), counted_quantity: 6, movement_count: Some(2) };
+    let line =
+        CountStockLine { sku: "A".to_owned(), counted_quantity: Some(6), movement_count: Some(2) };
     let (_, told) =
         call!(app, count_stock, CountStockRequest { request_id: new_order(), lines: vec![line] });
     assert_eq!((app.levels("A").await, told), ((6, 0), 1));

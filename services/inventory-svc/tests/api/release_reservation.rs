@@ -3,7 +3,7 @@ use tonic::{Code, Status};
 
 use testkit::refusal;
 
-use crate::app::{App, new_order, placed, shipped};
+use crate::app::{App, new_order};
 
 #[tokio::test]
 async fn what_was_reserved_is_free_again() {
@@ -52,7 +52,8 @@ async fn only_what_is_not_shipped_is_free_again() {
     app.stock("A", 5).await;
     let order = new_order();
     app.reserve(&order, &[("A", 3)]).await.unwrap();
-    app.hear(&[placed(&order), shipped(&order, &new_order(), &[("A", 1)])]).await;
+    app.confirm(&order).await.unwrap();
+    app.commit(&order, &new_order(), &[("A", 1)]).await.unwrap();
     app.release(&order).await.unwrap();
     assert_eq!(app.levels("A").await, (4, 0));
     app.check_books().await;
@@ -64,7 +65,7 @@ async fn what_is_shipped_cannot_be_released() {
     app.stock("A", 5).await;
     let order = new_order();
     app.reserve(&order, &[("A", 3)]).await.unwrap();
-    app.hear(&[placed(&order), shipped(&order, &new_order(), &[("A", 3)])]).await;
+    app.commit(&order, &new_order(), &[]).await.unwrap();
     assert_eq!(app.reservation(&order).await.unwrap().state(), ReservationState::Shipped);
     let refused = refusal(app.release(&order).await);
     refused.is(Code::FailedPrecondition, "RESERVATION_SHIPPED");
@@ -145,9 +146,11 @@ async fn no_more_is_released_than_is_open() {
     release(&[("A", 1)]).await.is(Code::NotFound, "RESERVATION_NOT_FOUND");
     app.reserve(&order, &[("A", 4)]).await.unwrap();
     app.commit(&order, &new_order(), &[("A", 3)]).await.unwrap();
-    for lines in [&[("A", 2)][..], &[("B", 1)]] {
-        let refused = release(lines).await;
+    for (sku, requested, open) in [("A", 2, 1), ("B", 1, 0)] {
+        let refused = release(&[(sku, requested)]).await;
         refused.is(Code::FailedPrecondition, "OVER_RELEASE");
+        let facts = format!("open: {open}, order_id: {order}, requested: {requested}, sku: {sku}");
+        assert_eq!(refused.facts.join(", "), facts);
     }
     app.commit(&order, &new_order(), &[]).await.unwrap();
     release(&[("A", 1)]).await.is(Code::FailedPrecondition, "OVER_RELEASE");

@@ -64,7 +64,7 @@ async fn whatever_makes_it_fall_tells() {
     let counted = CountStockRequest {
         lines: vec![CountStockLine {
             sku: "A".to_owned(),
-            counted_quantity: 3,
+            counted_quantity: Some(3),
             movement_count: Some(3),
         }],
         ..Default::default()

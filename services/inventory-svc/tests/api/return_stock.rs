@@ -50,6 +50,8 @@ async fn no_more_comes_back_than_has_left_and_not_come_back() {
     app.take_back(&order, &new_order(), &[("A", 2, true)]).await.unwrap();
     let refused = refusal(app.take_back(&order, &new_order(), &[("A", 2, true)]).await);
     refused.is(Code::FailedPrecondition, "OVER_RETURN");
+    let order_id = format!("order_id: {order}");
+    assert_eq!(refused.facts, ["open: 1", order_id.as_str(), "requested: 2", "sku: A"]);
     app.take_back(&order, &new_order(), &[("A", 1, true)]).await.unwrap();
     assert_eq!(app.levels("A").await, (5, 0));
 }

@@ -43,6 +43,10 @@ async fn a_reservation_that_ran_out_follows_its_order() {
         assert_eq!(app.log.told_of(order).await.len(), told, "{status:?}");
     }
     assert_eq!(app.levels("A").await, (100, 6));
+    for (order, ..) in orders.iter().filter(|(.., state)| *state == ReservationState::Confirmed) {
+        let refused = refusal(app.release(order).await);
+        refused.is(Code::FailedPrecondition, "ORDER_PLACED");
+    }
     app.check_books().await;
     assert_eq!(app.sweeper.step().await.unwrap(), 0);
 }

@@ -2,9 +2,10 @@
 
 use proto::inventory::v1::AdjustmentReason;
 use sqlx::{Connection, PgConnection};
-use testkit::TestDb;
+use testkit::{TestDb, refusal};
+use tonic::Code;
 
-use crate::app::{App, new_order};
+use crate::app::{App, new_order, returned, shipped};
 
 /// Deliveries and orders in every state, as version 1 of the schema keeps them.
 const FIRST_RELEASE: &str = "
@@ -94,10 +95,20 @@ async fn the_first_releases_stock_balances_and_goes_on() {
     app.adjust(AdjustmentReason::Lost, &[("A", -2)]).await.unwrap();
     let order = "00000000-0000-7000-8000-000000000002";
     app.buy("A", 1, "6").await;
-    app.commit(order, &new_order(), &[]).await.unwrap();
-    app.take_back(order, &new_order(), &[("A", 4, true)]).await.unwrap();
+    // What was confirmed or shipped by then belongs to its order; what was held does not.
+    for order in [order, "00000000-0000-7000-8000-000000000003"] {
+        let refused = refusal(app.take_back(order, &new_order(), &[("A", 1, true)]).await);
+        refused.is(Code::FailedPrecondition, "ORDER_PLACED");
+    }
+    refusal(app.commit(order, &new_order(), &[]).await)
+        .is(Code::FailedPrecondition, "ORDER_PLACED");
+    let left = shipped(order, &new_order(), &[("A", 3), ("B", 2)]);
+    app.hear(&[left, returned(order, &new_order(), &[("A", 4, true)])]).await;
+    assert_eq!(app.log.dead_letters().await, [""; 0]);
     // A sixth of 6.00 each: what left before costs were known brings its part of the three.
     assert_eq!((app.levels("A").await, app.value("A").await), ((7, 1), "6.00".into()));
+    app.release("00000000-0000-7000-8000-000000000001").await.unwrap();
+    assert_eq!(app.levels("A").await, (7, 0));
     app.check_books().await;
     app.check_account().await;
 }

@@ -6,7 +6,7 @@ use money::Money;
 use super::Contents;
 use crate::{
     InventoryError,
-    domain::{Book, Document, Moves, News, Reason, ReservedLine, shelf::portion},
+    domain::{Book, By, Document, Moves, News, Reason, ReservedLine, shelf::portion},
 };
 
 /// How much of a SKU comes back, and how much of that cannot be sold again.
@@ -26,13 +26,15 @@ impl TakenBack {
 }
 
 impl Book {
-    /// Takes goods back that an order was shipped, for what they had cost, and scraps those that cannot be sold again. Gives the news of what
-    /// came and what was scrapped; none when that return has come before.
+    /// Takes goods back that an order was shipped, for what they had cost, and scraps those that cannot be sold again, for what they came in
+    /// for: others of the SKU are worth what they were. Gives the news of what came and what was scrapped; none when that return has come
+    /// before.
     pub(crate) fn take_back(
         &mut self,
         order_id: OrderId,
         return_id: ReturnId,
         goods: &BTreeMap<String, TakenBack>,
+        by: By,
     ) -> Result<Option<(News, Moves)>, InventoryError> {
         self.reservation(order_id)?;
         let order = Some(order_id);
@@ -45,7 +47,9 @@ impl Book {
             Some(_) => return Err(InventoryError::ReturnDiffers(return_id)),
             None => (),
         }
+        self.check_owner(order_id, by)?;
         let (mut came, mut gone) = (Moves::default(), Moves::default());
+        let mut scraps = Vec::new();
         for (sku, back) in goods {
             let line = self.lines.entry(order_id).or_default().get_mut(sku);
             let out = line.as_ref().map_or(0, |line| line.shipped_qty - line.returned_qty);
@@ -55,11 +59,16 @@ impl Book {
             let cost = cost_of_return(line, back.qty)?;
             let document = Document { reason: Reason::Return, id: return_id.0, order_id: order };
             came.add(self.shelf.put(sku, back.qty, Some(cost), document)?)?;
+            if back.scrapped > 0 {
+                let cost = portion(cost, back.scrapped, back.qty);
+                let cost = cost.map_err(|_| InventoryError::ValueOutOfRange(sku.clone()))?;
+                scraps.push((sku, back.scrapped, cost));
+            }
         }
         // Only once all is here: the event of what came tells its levels.
-        for (sku, back) in goods.iter().filter(|(_, back)| back.scrapped > 0) {
+        for (sku, qty, cost) in scraps {
             let document = Document { reason: Reason::Scrapped, id: return_id.0, order_id: order };
-            gone.add(self.shelf.take(sku, back.scrapped, 0, document)?)?;
+            gone.add(self.shelf.take(sku, qty, 0, Some(cost), document)?)?;
         }
         self.documents.insert(return_id.0, said);
         self.changed_lines.insert(order_id);

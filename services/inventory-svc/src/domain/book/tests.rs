@@ -24,6 +24,7 @@ fn held(number: u128) -> Reservation {
         order_id: order(number),
         state: ReservationState::Held,
         expires_at: time(15),
+        by_call: false,
         version: 1,
         seen_at: time(0),
     }
@@ -69,7 +70,7 @@ fn ship(
     by: u128,
     lines: &[(&str, i32)],
 ) -> Result<News, InventoryError> {
-    book.ship(order(number), shipment(by), Some(&goods(lines))).map(Option::unwrap)
+    book.ship(order(number), shipment(by), Some(&goods(lines)), By::Order).map(Option::unwrap)
 }
 
 fn reserved(book: &Book, sku: &str) -> i32 {
@@ -107,7 +108,7 @@ fn the_same_again_gets_the_same_and_no_more() {
     let other = book.reserve(order(1), &wanted(&[("a", 2)]), TTL).unwrap_err();
     assert!(matches!(other, InventoryError::ReservationDiffers(_)));
 
-    book.confirm(order(1)).unwrap();
+    book.confirm(order(1), By::Order).unwrap();
     ship(&mut book, 1, 1, &[("a", 3)]).unwrap();
     assert_eq!(book.reserve(order(1), &wanted(&[("a", 3)]), TTL).unwrap(), None);
 }
@@ -126,13 +127,13 @@ fn a_repeated_reservation_that_runs_out_gets_its_full_time_again() {
 fn what_is_released_cannot_be_reserved_confirmed_or_shipped() {
     let mut book = book(1, &[("a", 5)]);
     book.reserve(order(1), &wanted(&[("a", 3)]), TTL).unwrap();
-    assert_eq!(book.release(order(1)).unwrap().unwrap().version, 2);
-    assert_eq!(book.release(order(1)).unwrap(), None);
+    assert_eq!(book.release(order(1), By::Order).unwrap().unwrap().version, 2);
+    assert_eq!(book.release(order(1), By::Order).unwrap(), None);
     assert_eq!(reserved(&book, "a"), 0);
 
     let released = |refusal| matches!(refusal, InventoryError::ReservationReleased(_));
     assert!(released(book.reserve(order(1), &wanted(&[("a", 3)]), TTL).unwrap_err()));
-    assert!(released(book.confirm(order(1)).unwrap_err()));
+    assert!(released(book.confirm(order(1), By::Order).unwrap_err()));
     assert!(released(ship(&mut book, 1, 1, &[("a", 3)]).unwrap_err()));
 }
 
@@ -140,9 +141,9 @@ fn what_is_released_cannot_be_reserved_confirmed_or_shipped() {
 fn a_part_shipment_leaves_the_rest_to_be_released() {
     let mut book = book(1, &[("a", 5)]);
     book.reserve(order(1), &wanted(&[("a", 3)]), TTL).unwrap();
-    book.confirm(order(1)).unwrap();
+    book.confirm(order(1), By::Order).unwrap();
     assert_eq!(ship(&mut book, 1, 1, &[("a", 2)]).unwrap().version, 2);
-    let news = book.release(order(1)).unwrap().unwrap();
+    let news = book.release(order(1), By::Order).unwrap().unwrap();
     assert_eq!((news.version, news.moves.levels[0].qty), (3, 1));
     assert_eq!((level(&book, "a").qty_on_hand, reserved(&book, "a")), (3, 0));
     assert_eq!(book.shelf.movements()[0].qty, -2);
@@ -154,7 +155,10 @@ fn all_shipped_is_shipped_and_cannot_be_released() {
     book.reserve(order(1), &wanted(&[("a", 3)]), TTL).unwrap();
     ship(&mut book, 1, 1, &[("a", 3)]).unwrap();
     assert_eq!(book.reservations[&order(1)].state, ReservationState::Shipped);
-    assert!(matches!(book.release(order(1)), Err(InventoryError::ReservationShipped(_))));
+    assert!(matches!(
+        book.release(order(1), By::Order),
+        Err(InventoryError::ReservationShipped(_))
+    ));
 }
 
 #[test]
@@ -195,23 +199,24 @@ proptest! {
         let mut versions = BTreeMap::new();
         for (index, (what, number, sku, qty)) in steps.into_iter().enumerate() {
             let id = order(number);
+            let by = if index % 3 == 0 { By::Call } else { By::Order };
             let (sku, other) = (skus[sku], skus[(sku + 1) % 3]);
             let news = match what {
                 0 | 1 => book.reserve(id, &wanted(&[(sku, qty), (other, 1)]), TTL).ok().flatten(),
-                2 => book.confirm(id).map(|_| None).unwrap_or_default(),
+                2 => book.confirm(id, by).map(|_| None).unwrap_or_default(),
                 3 => {
                     let id_of_shipment = shipment(u128::try_from(index).unwrap());
-                    book.ship(id, id_of_shipment, Some(&goods(&[(sku, qty)]))).ok().flatten()
+                    book.ship(id, id_of_shipment, Some(&goods(&[(sku, qty)])), by).ok().flatten()
                 }
                 4 => book.release_lines(id, &goods(&[(sku, qty)])).ok(),
                 5 => {
                     let back = TakenBack { qty, scrapped: qty / 2 };
                     let back = BTreeMap::from([(sku.to_owned(), back)]);
                     let number = u128::try_from(index).unwrap() + 1000;
-                    let back = book.take_back(id, ReturnId(Uuid::from_u128(number)), &back);
+                    let back = book.take_back(id, ReturnId(Uuid::from_u128(number)), &back, by);
                     back.ok().flatten().map(|(news, _)| news)
                 }
-                _ => book.release(id).ok().flatten(),
+                _ => book.release(id, by).ok().flatten(),
             };
             if let Some(news) = news {
                 let version = versions.entry(id).or_insert(0);

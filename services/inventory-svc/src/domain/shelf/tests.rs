@@ -33,7 +33,7 @@ fn put(shelf: &mut Shelf, qty: i32, cost: Option<&str>) -> String {
 }
 
 fn take(shelf: &mut Shelf, qty: i32) -> String {
-    shelf.take("a", qty, 0, document(Reason::Lost)).unwrap().cost.to_string()
+    shelf.take("a", qty, 0, None, document(Reason::Lost)).unwrap().cost.to_string()
 }
 
 fn value(shelf: &Shelf) -> String {
@@ -89,7 +89,7 @@ fn no_more_leaves_than_is_free() {
     let mut shelf = shelf(5, "5.00", 0);
     shelf.promise("a", 3).unwrap();
     for (qty, promised) in [(3, 0), (6, 3), (i32::MAX, 0)] {
-        let refusal = shelf.take("a", qty, promised, document(Reason::Lost)).unwrap_err();
+        let refusal = shelf.take("a", qty, promised, None, document(Reason::Lost)).unwrap_err();
         assert!(matches!(refusal, InventoryError::BelowReserved(_)), "{qty} {promised}");
     }
     let changes = BTreeMap::from([("a".to_owned(), -3)]);
@@ -188,7 +188,7 @@ proptest! {
             match what {
                 0 => drop(shelf.put("a", qty, Some(cost), document(Reason::Receipt)).unwrap()),
                 1 => drop(shelf.put("a", qty, None, document(Reason::Found)).unwrap()),
-                _ => prop_assert_eq!(shelf.take("a", qty, 0, document(Reason::Lost)).is_ok(), qty <= free),
+                _ => prop_assert_eq!(shelf.take("a", qty, 0, None, document(Reason::Lost)).is_ok(), qty <= free),
             }
             let level = shelf.level("a").unwrap().clone();
             let sum = shelf.movements().iter().map(|moved| moved.cost.hundredths()).sum::<i128>();

@@ -101,14 +101,18 @@ pub(in crate::grpc) fn adjust_stock(
 ) -> Result<AdjustStock, Status> {
     let mut fields = Fields::default();
     let (request_key, cause) = asked(&mut fields, &request.request_id, "AdjustStock", &request);
-    let (reason, min, max) = match request.reason() {
-        pb::AdjustmentReason::Damaged => (Reason::Damaged, -MOVE_MAX, -1),
-        pb::AdjustmentReason::Lost => (Reason::Lost, -MOVE_MAX, -1),
-        pb::AdjustmentReason::Found => (Reason::Found, 1, MOVE_MAX),
-        pb::AdjustmentReason::Scrapped => (Reason::Scrapped, -MOVE_MAX, -1),
-        pb::AdjustmentReason::Correction => (Reason::Correction, -MOVE_MAX, MOVE_MAX),
-        pb::AdjustmentReason::Unspecified => {
+    let (reason, min, max) = match pb::AdjustmentReason::try_from(request.reason) {
+        Ok(pb::AdjustmentReason::Damaged) => (Reason::Damaged, -MOVE_MAX, -1),
+        Ok(pb::AdjustmentReason::Lost) => (Reason::Lost, -MOVE_MAX, -1),
+        Ok(pb::AdjustmentReason::Found) => (Reason::Found, 1, MOVE_MAX),
+        Ok(pb::AdjustmentReason::Scrapped) => (Reason::Scrapped, -MOVE_MAX, -1),
+        Ok(pb::AdjustmentReason::Correction) => (Reason::Correction, -MOVE_MAX, MOVE_MAX),
+        Ok(pb::AdjustmentReason::Unspecified) => {
             fields.bad("reason", "is required");
+            (Reason::Correction, -MOVE_MAX, MOVE_MAX)
+        }
+        Err(_) => {
+            fields.bad("reason", "is not a reason to adjust stock");
             (Reason::Correction, -MOVE_MAX, MOVE_MAX)
         }
     };
@@ -137,21 +141,29 @@ pub(in crate::grpc) fn count_stock(request: pb::CountStockRequest) -> Result<Cou
     for (line, one) in request.lines.into_iter().take(BATCH_MAX).enumerate() {
         let sku = fields.sku(&format!("lines[{line}].sku"), one.sku);
         let field = format!("lines[{line}].counted_quantity");
-        let qty = fields.within(&field, one.counted_quantity, 0, i32::MAX);
+        let qty = counted(&mut fields, field, one.counted_quantity, i32::MAX);
         let field = format!("lines[{line}].movement_count");
-        let movement_count = match one.movement_count {
-            Some(count) => fields.within(&field, count, 0, i64::MAX),
-            None => {
-                fields.bad(field, "is required");
-                0
-            }
-        };
+        let movement_count = counted(&mut fields, field, one.movement_count, i64::MAX);
         if counts.insert(sku, Count { qty, movement_count, line }).is_some() {
             fields.bad(format!("lines[{line}].sku"), "is there twice");
         }
     }
     fields.done()?;
     Ok(CountStock { request_key, cause, counts })
+}
+
+/// A number whose absence does not mean 0.
+fn counted<T>(fields: &mut Fields, field: String, number: Option<T>, max: T) -> T
+where
+    T: Copy + Default + PartialOrd + std::fmt::Display,
+{
+    match number {
+        Some(number) => fields.within(&field, number, T::default(), max),
+        None => {
+            fields.bad(field, "is required");
+            T::default()
+        }
+    }
 }
 
 pub(in crate::grpc) fn return_stock(
