@@ -19,8 +19,8 @@ use crate::{
     olap::{Olap, ageing, hours_of_sales, stock},
 };
 
-/// The fleet of seven has 250 MiB.
-const RESIDENT_MAX_KIB: u64 = 80 << 10;
+/// Half of what it and olap-consumer may have together, the pages of the program's own file among it.
+const RESIDENT_MAX_KIB: u64 = 100 << 10;
 
 pub(crate) struct Process(Child);
 

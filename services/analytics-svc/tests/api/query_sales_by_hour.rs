@@ -96,7 +96,7 @@ async fn times_choose_hours_from_the_first_up_to_but_not_including_the_second() 
     assert_eq!(between(&app, "", "2026-11-24T12:00:00.000001Z").await, ["1", "2", "3"]);
     assert_eq!(between(&app, "2026-11-24T11:00:00Z", twelve).await, [""; 0]);
     assert_eq!(between(&app, "2030-01-01T00:00:00Z", "").await, [""; 0]);
-    assert_eq!(between(&app, "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z").await.len(), 4);
+    assert_eq!(between(&app, "1900-01-01T00:00:00Z", "2999-12-31T00:00:00Z").await.len(), 4);
 }
 
 #[tokio::test]
