@@ -149,6 +149,9 @@ alter table billing.payments
   add column version integer not null default 1,
   add column reversed_at timestamptz,
   add column reversal_reason varchar(500) not null default '',
+  -- The order that the payer named. When its invoice is issued later, what is left of the payment pays it.
+  add column named_order_id uuid,
+  add constraint payments_named_check check (num_nonnulls(named_invoice_id, named_order_id) <= 1),
   drop constraint payments_unallocated_check,
   -- Below 0 when it was reversed after some of it had been refunded.
   add constraint payments_unallocated_check check (
@@ -156,6 +159,8 @@ alter table billing.payments
 create index payments_customer_id_id_idx on billing.payments (customer_id, id);
 create index payments_unallocated_idx on billing.payments (customer_id, id) where unallocated <> 0;
 create index payments_unallocated_id_idx on billing.payments (id) where unallocated <> 0;
+create index payments_named_order_id_idx
+  on billing.payments (named_order_id) where named_order_id is not null and unallocated > 0;
 
 alter table billing.credit_notes
   add column customer_id uuid,

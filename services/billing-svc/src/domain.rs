@@ -96,6 +96,8 @@ pub(crate) struct Payment {
     pub(crate) unallocated: Money,
     /// The invoice that the payer named, whether or not it could take the money.
     pub(crate) named_invoice_id: Option<InvoiceId>,
+    /// The order that the payer named instead: its invoice may come later.
+    pub(crate) named_order_id: Option<OrderId>,
     pub(crate) received_at: DateTime<Utc>,
     pub(crate) reversed_at: Option<DateTime<Utc>>,
     pub(crate) reversal_reason: String,

@@ -18,8 +18,12 @@ pub enum BillingError {
     CreditNoteNotFound(CreditNoteId),
     #[error("refund {0} does not exist")]
     RefundNotFound(RefundId),
-    #[error("payment {payment_id} has the same reference, but another amount or invoice")]
+    #[error("payment {payment_id} has the same reference, but another amount, invoice or order")]
     PaymentDiffers { payment_id: PaymentId },
+    #[error(
+        "payment {payment_id} has the same reference and was reversed: money that came again has another one"
+    )]
+    PaymentReversed { payment_id: PaymentId },
     #[error("refund {refund_id} has the same reference, but another amount")]
     RefundDiffers { refund_id: RefundId },
     #[error("money cannot be received in the future")]
@@ -33,7 +37,11 @@ pub enum BillingError {
     #[error("between {least} and {most} of this credit note can be tax")]
     TaxNotLeft { least: Money, most: Money },
     #[error("the customer has {available} of credit")]
-    CreditShort { available: Money },
+    CreditShort { customer_id: CustomerId, available: Money },
+    #[error(
+        "the customer has {available} of credit to pay with; the rest of {refundable} is of payments that have paid more than 1000 invoices: it can only be refunded, see RefundCredit"
+    )]
+    CreditSpread { customer_id: CustomerId, available: Money, refundable: Money },
     #[error("{residual} is owed on invoice {invoice_id}")]
     OverAllocation { invoice_id: InvoiceId, residual: Money },
     #[error("customer {0} owes nothing")]
@@ -56,15 +64,17 @@ impl Refusal for BillingError {
             | Self::PaymentNotFound(_)
             | Self::CreditNoteNotFound(_)
             | Self::RefundNotFound(_) => Code::NotFound,
-            Self::PaymentDiffers { .. } | Self::RefundDiffers { .. } | Self::RequestIdUsed(_) => {
-                Code::AlreadyExists
-            }
+            Self::PaymentDiffers { .. }
+            | Self::PaymentReversed { .. }
+            | Self::RefundDiffers { .. }
+            | Self::RequestIdUsed(_) => Code::AlreadyExists,
             Self::ReceivedInFuture => Code::InvalidArgument,
             Self::InvoiceState { .. }
             | Self::CreditNoteNeeded(_)
             | Self::OverCredit { .. }
             | Self::TaxNotLeft { .. }
             | Self::CreditShort { .. }
+            | Self::CreditSpread { .. }
             | Self::OverAllocation { .. }
             | Self::NothingOwed(_) => Code::FailedPrecondition,
             Self::StaleEtag(_) => Code::Aborted,
@@ -80,6 +90,7 @@ impl Refusal for BillingError {
             Self::CreditNoteNotFound(_) => "CREDIT_NOTE_NOT_FOUND",
             Self::RefundNotFound(_) => "REFUND_NOT_FOUND",
             Self::PaymentDiffers { .. } => "PAYMENT_DIFFERS",
+            Self::PaymentReversed { .. } => "PAYMENT_REVERSED",
             Self::RefundDiffers { .. } => "REFUND_DIFFERS",
             Self::ReceivedInFuture => "INVALID_REQUEST",
             Self::InvoiceState { .. } => "INVOICE_STATE",
@@ -87,6 +98,7 @@ impl Refusal for BillingError {
             Self::OverCredit { .. } => "OVER_CREDIT",
             Self::TaxNotLeft { .. } => "TAX_NOT_LEFT",
             Self::CreditShort { .. } => "CREDIT_SHORT",
+            Self::CreditSpread { .. } => "CREDIT_SPREAD",
             Self::OverAllocation { .. } => "OVER_ALLOCATION",
             Self::NothingOwed(_) => "NOTHING_OWED",
             Self::StaleEtag(_) => "ETAG_STALE",
@@ -101,9 +113,9 @@ impl Refusal for BillingError {
         let facts: Vec<Fact<'_>> = match self {
             Self::InvoiceNotFound(id) | Self::CreditNoteNeeded(id) => vec![("invoice_id", id)],
             Self::OrderNotInvoiced(id) => vec![("order_id", id)],
-            Self::PaymentNotFound(id) | Self::PaymentDiffers { payment_id: id } => {
-                vec![("payment_id", id)]
-            }
+            Self::PaymentNotFound(id)
+            | Self::PaymentDiffers { payment_id: id }
+            | Self::PaymentReversed { payment_id: id } => vec![("payment_id", id)],
             Self::CreditNoteNotFound(id) => vec![("credit_note_id", id)],
             Self::RefundNotFound(id) | Self::RefundDiffers { refund_id: id } => {
                 vec![("refund_id", id)]
@@ -115,7 +127,14 @@ impl Refusal for BillingError {
                 vec![("invoice_id", invoice_id), ("available", available)]
             }
             Self::TaxNotLeft { least, most } => vec![("least", least), ("most", most)],
-            Self::CreditShort { available } => vec![("available", available)],
+            Self::CreditShort { customer_id, available } => {
+                vec![("customer_id", customer_id), ("available", available)]
+            }
+            Self::CreditSpread { customer_id, available, refundable } => vec![
+                ("customer_id", customer_id),
+                ("available", available),
+                ("refundable", refundable),
+            ],
             Self::OverAllocation { invoice_id, residual } => {
                 vec![("invoice_id", invoice_id), ("residual", residual)]
             }
@@ -135,12 +154,14 @@ impl Refusal for BillingError {
             | Self::CreditNoteNotFound(_)
             | Self::RefundNotFound(_)
             | Self::PaymentDiffers { .. }
+            | Self::PaymentReversed { .. }
             | Self::RefundDiffers { .. }
             | Self::InvoiceState { .. }
             | Self::CreditNoteNeeded(_)
             | Self::OverCredit { .. }
             | Self::TaxNotLeft { .. }
             | Self::CreditShort { .. }
+            | Self::CreditSpread { .. }
             | Self::OverAllocation { .. }
             | Self::NothingOwed(_)
             | Self::StaleEtag(_)

@@ -8,7 +8,7 @@
 //!
 //! **Invariant:** what is owed and what is credit are sums of movements that are dated and never change. An invoice's residual is the sum of
 //! its movements, and never below 0; all receivables of a day are account 1100, all credit of a day account 2110, since movements are dated as
-//! the events are.
+//! the events are. The books differ in one thing: an event that comes when the month of its date is closed is booked in the next open month.
 //!
 //! **Invariant:** an invoice = what is paid + credited + written off + its residual, and is open as long as the residual is above 0. A payment
 //! (0 once it is reversed) = what it paid of invoices + what of it is credit + what was refunded of it. Credit = what payments left over +
@@ -16,8 +16,11 @@
 //!
 //! **Invariant:** every change of an invoice's residual is told by an event that carries the residual after it, or means 0.
 //!
-//! **Invariant:** whoever uses, takes back or refunds credit locks the customer's account first; then invoices are locked by (due date, id) by
-//! all who lock several, and then the number series: so none ever waits in a circle.
+//! **Invariant:** money that came for an order before its invoice is credit until the invoice is issued, and pays it in that transaction: either
+//! the payment finds the invoice, or the invoice finds the payment, since both lock the customer's account.
+//!
+//! **Invariant:** whoever uses, takes back or refunds credit locks the customer's account first, and whoever locks several accounts does so by
+//! their ids; then invoices are locked by (due date, id) by all who lock several, and then the number series: so none ever waits in a circle.
 //!
 //! **Invariant:** `domain` holds no statement, no protobuf and no clock; every statement against schema `billing` is in `store`.
 

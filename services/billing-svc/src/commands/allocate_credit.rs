@@ -68,22 +68,23 @@ pub(crate) async fn allocate_credit(
     let now = store::now(&mut tx).await?;
     let mut credits = store::credits::of_customer(&mut tx, customer_id, SPREAD_MAX).await?;
     let available = domain::available(&credits);
-    let paid = command.share_out(&mut tx, available, now).await?;
+    let paid = command.share_out(&mut tx, available, now).await;
+    let paid = match paid {
+        Err(BillingError::CreditShort { .. }) => {
+            return Err(short(&mut tx, customer_id, available).await?);
+        }
+        paid => paid?,
+    };
 
     let uses: Vec<(Option<InvoiceId>, Money)> =
         paid.iter().map(|(invoice, amount)| (Some(invoice.id), *amount)).collect();
     let draws = domain::draw(&mut credits, &uses);
-    let day = calendar.day_of(now);
-    book(&mut tx, id, customer_id, &paid, &draws, day).await?;
+    let done = CreditAllocation::new(id, customer_id, &paid, calendar.day_of(now));
+    let mut booking = Booking::default();
+    booking.pay(&done, &paid, draws);
+    booking.keep(&mut tx).await?;
     store::invoices::update(&mut tx, &paid.iter().map(|(invoice, _)| invoice).collect::<Vec<_>>())
         .await?;
-    let amount = sum(paid.iter().map(|(_, amount)| *amount));
-    let part = |(invoice, amount): &(Invoice, Money)| Allocation {
-        invoice_id: invoice.id,
-        amount: *amount,
-    };
-    let allocations = paid.iter().map(part).collect();
-    let done = CreditAllocation { id, customer_id, allocations, amount, day };
     log.append(&mut tx, &news(&done, &paid, &command.cause)).await?;
     log.commit(tx).await?;
     Ok(done)
@@ -97,15 +98,16 @@ impl AllocateCredit {
         available: Money,
         now: DateTime<Utc>,
     ) -> Result<Vec<(Invoice, Money)>, BillingError> {
+        let customer_id = self.customer_id;
         match &self.wanted {
             Wanted::Invoices(wanted) => self.pay(tx, wanted, available, now).await,
             Wanted::OldestDue(most) => {
                 if available.is_zero() {
-                    return Err(BillingError::CreditShort { available });
+                    return Err(BillingError::CreditShort { customer_id, available });
                 }
-                let customer_id = self.customer_id;
+                let most_invoices = ALLOCATIONS_MAX;
                 let open =
-                    store::invoices::lock_open(tx, customer_id, None, ALLOCATIONS_MAX).await?;
+                    store::invoices::lock_open(tx, customer_id, None, None, most_invoices).await?;
                 if open.is_empty() {
                     return Err(BillingError::NothingOwed(customer_id));
                 }
@@ -139,7 +141,8 @@ impl AllocateCredit {
                 return Err(BillingError::OverAllocation { invoice_id, residual });
             }
             if amount > left {
-                return Err(BillingError::CreditShort { available });
+                let customer_id = self.customer_id;
+                return Err(BillingError::CreditShort { customer_id, available });
             }
             left = left.checked_sub(amount).unwrap_or(Money::ZERO);
             paid.push((invoice.with_payment(amount, now), amount));
@@ -148,36 +151,84 @@ impl AllocateCredit {
     }
 }
 
-async fn book(
+/// Why there is not enough: there is no more, or the rest can only be refunded.
+async fn short(
     tx: &mut PgConnection,
-    id: CreditAllocationId,
     customer_id: CustomerId,
-    paid: &[(Invoice, Money)],
-    draws: &[Draw],
-    day: NaiveDate,
-) -> sqlx::Result<()> {
-    let (kind, document_id) = (MovementKind::Allocation, id.0);
-    let invoices: HashMap<InvoiceId, &Invoice> =
-        paid.iter().map(|(invoice, _)| (invoice.id, invoice)).collect();
-    let less_owed = draws.iter().filter_map(|draw| {
-        let invoice = invoices.get(&draw.invoice_id?)?;
-        let less = commands::less(draw.amount);
-        Some(ReceivableMovement::of(invoice, kind, document_id, day, less).by(draw.source))
-    });
-    store::movements::insert_receivables(tx, &less_owed.collect::<Vec<_>>()).await?;
-    let less_credit = draws.iter().map(|draw| CreditMovement {
-        customer_id,
-        kind,
-        document_id,
-        source: draw.source,
-        day,
-        amount: commands::less(draw.amount),
-    });
-    store::movements::insert_credits(tx, &less_credit.collect::<Vec<_>>()).await?;
-    store::credits::take(tx, draws).await
+    available: Money,
+) -> Result<BillingError, BillingError> {
+    let all = store::credits::of_customer(tx, customer_id, None).await?;
+    let refundable = domain::available(&all);
+    Ok(if refundable > available {
+        BillingError::CreditSpread { customer_id, available, refundable }
+    } else {
+        BillingError::CreditShort { customer_id, available }
+    })
 }
 
-fn news(done: &CreditAllocation, paid: &[(Invoice, Money)], cause: &Cause) -> Vec<NewEvent> {
+impl CreditAllocation {
+    pub(super) fn new(
+        id: CreditAllocationId,
+        customer_id: CustomerId,
+        paid: &[(Invoice, Money)],
+        day: NaiveDate,
+    ) -> Self {
+        let amount = sum(paid.iter().map(|(_, amount)| *amount));
+        let part = |(invoice, amount): &(Invoice, Money)| Allocation {
+            invoice_id: invoice.id,
+            amount: *amount,
+        };
+        Self { id, customer_id, allocations: paid.iter().map(part).collect(), amount, day }
+    }
+}
+
+/// What credit that pays does to both subledgers and to its sources.
+#[derive(Debug, Default)]
+pub(super) struct Booking {
+    pub(super) receivables: Vec<ReceivableMovement>,
+    credits: Vec<CreditMovement>,
+    draws: Vec<Draw>,
+}
+
+impl Booking {
+    pub(super) fn pay(
+        &mut self,
+        done: &CreditAllocation,
+        paid: &[(Invoice, Money)],
+        draws: Vec<Draw>,
+    ) {
+        let (kind, document_id, day) = (MovementKind::Allocation, done.id.0, done.day);
+        let invoices: HashMap<InvoiceId, &Invoice> =
+            paid.iter().map(|(invoice, _)| (invoice.id, invoice)).collect();
+        self.receivables.extend(draws.iter().filter_map(|draw| {
+            let invoice = invoices.get(&draw.invoice_id?)?;
+            let less = commands::less(draw.amount);
+            Some(ReceivableMovement::of(invoice, kind, document_id, day, less).by(draw.source))
+        }));
+        self.credits.extend(draws.iter().map(|draw| CreditMovement {
+            customer_id: done.customer_id,
+            kind,
+            document_id,
+            source: draw.source,
+            day,
+            amount: commands::less(draw.amount),
+        }));
+        self.draws.extend(draws);
+    }
+
+    /// Four statements however much it is.
+    pub(super) async fn keep(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        store::movements::insert_receivables(tx, &self.receivables).await?;
+        store::movements::insert_credits(tx, &self.credits).await?;
+        store::credits::take(tx, &self.draws).await
+    }
+}
+
+pub(super) fn news(
+    done: &CreditAllocation,
+    paid: &[(Invoice, Money)],
+    cause: &Cause,
+) -> Vec<NewEvent> {
     let data = CreditAllocated {
         allocation_id: done.id.to_string(),
         customer_id: done.customer_id.to_string(),

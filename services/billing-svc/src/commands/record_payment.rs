@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use ids::{CustomerId, InvoiceId, PaymentId};
+use ids::{CustomerId, InvoiceId, OrderId, PaymentId};
 use log::{Cause, Log, NewEvent, RequestKey};
 use money::Money;
 use proto::events::v1::PaymentReceived;
@@ -26,11 +26,14 @@ pub(crate) struct RecordPayment {
     pub(crate) amount: Money,
     /// The invoice that it is for; none to pay whatever is due first.
     pub(crate) named_invoice_id: Option<InvoiceId>,
+    /// The order whose invoice it is for, whether or not that is there yet.
+    pub(crate) named_order_id: Option<OrderId>,
     /// None for now.
     pub(crate) received_at: Option<DateTime<Utc>>,
 }
 
-/// Nine statements. Locks the customer's open invoices, or the named one, by (due date, id).
+/// At most eleven statements. Locks the customer's open invoices, or the named one, by (due date, id); before, for a named order, the
+/// customer's account: whoever issues the order's invoice does so, too, and so either finds the other's work.
 #[tracing::instrument(name = "billing.record_payment", skip_all)]
 pub(crate) async fn record_payment(
     log: &Log,
@@ -52,6 +55,9 @@ async fn try_record(
     command: &RecordPayment,
 ) -> Result<Option<(Payment, Whereabouts)>, BillingError> {
     let mut tx = log.begin().await?;
+    if command.named_order_id.is_some() {
+        store::accounts::lock(&mut tx, command.customer_id).await?;
+    }
     let reference = command.external_reference.as_str();
     let earlier =
         store::payments::find_by_reference(&mut tx, command.customer_id, reference).await?;
@@ -61,6 +67,9 @@ async fn try_record(
     if let Some(earlier) = earlier {
         if !command.is_for(&earlier) {
             return Err(BillingError::PaymentDiffers { payment_id: earlier.id });
+        }
+        if earlier.reversed_at.is_some() && answered.is_none() {
+            return Err(BillingError::PaymentReversed { payment_id: earlier.id });
         }
         let where_it_is = store::payments::whereabouts(&mut tx, id).await?;
         log.commit(tx).await?;
@@ -76,7 +85,8 @@ async fn try_record(
     }
 
     let (customer_id, named) = (command.customer_id, command.named_invoice_id);
-    let open = store::invoices::lock_open(&mut tx, customer_id, named, ALLOCATIONS_MAX).await?;
+    let (order_id, most) = (command.named_order_id, ALLOCATIONS_MAX);
+    let open = store::invoices::lock_open(&mut tx, customer_id, named, order_id, most).await?;
     let shares = domain::allocate(command.amount, open, received_at);
     let payment = command.payment(id, shares.left, received_at);
     if !store::payments::insert(&mut tx, &payment).await? {
@@ -123,6 +133,7 @@ impl RecordPayment {
             amount: self.amount,
             unallocated,
             named_invoice_id: self.named_invoice_id,
+            named_order_id: self.named_order_id,
             received_at,
             reversed_at: None,
             reversal_reason: String::new(),
@@ -132,7 +143,9 @@ impl RecordPayment {
 
     /// Whether this is the payment that was recorded under the reference. When it came is not compared: unset means now, each time.
     fn is_for(&self, payment: &Payment) -> bool {
-        self.amount == payment.amount && self.named_invoice_id == payment.named_invoice_id
+        self.amount == payment.amount
+            && self.named_invoice_id == payment.named_invoice_id
+            && self.named_order_id == payment.named_order_id
     }
 }
 

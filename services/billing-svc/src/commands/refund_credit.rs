@@ -44,7 +44,7 @@ pub(crate) async fn refund_credit(
     let mut credits = store::credits::of_customer(&mut tx, customer_id, None).await?;
     let available = domain::available(&credits);
     if command.amount > available {
-        return Err(BillingError::CreditShort { available });
+        return Err(BillingError::CreditShort { customer_id, available });
     }
     let draws = domain::draw(&mut credits, &[(None, command.amount)]);
     let refund = Refund {

@@ -26,7 +26,7 @@ impl Apply for OrderFates {
     const TYPES: &'static [&'static str] =
         &["order.placed", "order.cancelled", "order.part_cancelled", "order.returned"];
 
-    /// Fourteen statements whatever happened. An order is placed before anything else becomes of it, so all invoices of a batch are issued first.
+    /// Nineteen statements whatever happened. An order is placed before anything else becomes of it, so all invoices of a batch are issued first.
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
         let (mut placed, mut given_up) = (Vec::new(), Vec::new());
         for event in events {

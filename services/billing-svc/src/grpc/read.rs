@@ -42,10 +42,13 @@ pub(super) fn record_payment(request: pb::RecordPaymentRequest) -> Result<Record
     let mut fields = Fields::default();
     let (request_key, cause) = begin(&mut fields, &request.request_id, "RecordPayment", &request);
     let customer_id = fields.id("customer_id", &request.customer_id);
-    let external_reference =
-        fields.text("external_reference", request.external_reference, 1, REFERENCE_MAX);
+    let external_reference = reference(&mut fields, request.external_reference);
     let amount = positive(&mut fields, "amount", request.amount.as_ref());
     let named_invoice_id = fields.optional_id("invoice_id", &request.invoice_id);
+    let named_order_id = fields.optional_id("order_id", &request.order_id);
+    if !request.invoice_id.is_empty() && !request.order_id.is_empty() {
+        fields.bad("order_id", "must be empty when invoice_id is given");
+    }
     let received_at = fields.optional_time("receive_time", request.receive_time);
     let Some(customer_id) = customer_id else { return Err(fields.refuse()) };
     fields.done()?;
@@ -56,6 +59,7 @@ pub(super) fn record_payment(request: pb::RecordPaymentRequest) -> Result<Record
         external_reference,
         amount,
         named_invoice_id,
+        named_order_id,
         received_at,
     })
 }
@@ -118,8 +122,7 @@ pub(super) fn refund_credit(request: pb::RefundCreditRequest) -> Result<RefundCr
     let (request_key, cause) = begin(&mut fields, &request.request_id, "RefundCredit", &request);
     let customer_id = fields.id("customer_id", &request.customer_id);
     let amount = positive(&mut fields, "amount", request.amount.as_ref());
-    let external_reference =
-        fields.text("external_reference", request.external_reference, 1, REFERENCE_MAX);
+    let external_reference = reference(&mut fields, request.external_reference);
     let Some(customer_id) = customer_id else { return Err(fields.refuse()) };
     fields.done()?;
     Ok(RefundCredit { request_key, cause, customer_id, amount, external_reference })
@@ -192,6 +195,11 @@ pub(super) fn invoice_filter(
     let customer_id = fields.optional_id("customer_id", &request.customer_id);
     let from = fields.optional_date("due_date_from", &request.due_date_from);
     let to = fields.optional_date("due_date_to", &request.due_date_to);
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        fields.bad("due_date_to", "must not be before due_date_from");
+    }
     // What is open is overdue from the day after its due date on.
     let yesterday = today.pred_opt().unwrap_or(today);
     let not_late = Some(from.map_or(today, |from| from.max(today)));
@@ -229,12 +237,24 @@ pub(super) fn statement(
     let to = day("to_date", &request.to_date);
     if let (Some(from), Some(to)) = (from, to) {
         let last = from.checked_add_days(Days::new(STATEMENT_DAYS_MAX)).unwrap_or(to);
-        if to < from || to > last {
+        if to < from {
+            fields.bad("to_date", "must not be before from_date");
+        } else if to > last {
             let why = format!("must be at most {STATEMENT_DAYS_MAX} days after from_date");
             fields.bad("to_date", why);
         }
     }
     Some((customer_id?, from?, to?))
+}
+
+/// What the bank or the till calls it. Blanks around it would make another one of the same.
+fn reference(fields: &mut Fields, text: String) -> String {
+    let text = fields.text("external_reference", text, 1, REFERENCE_MAX);
+    let inner = text.trim();
+    if inner != text && !inner.is_empty() {
+        fields.bad("external_reference", "must not start or end with a blank");
+    }
+    text
 }
 
 /// An amount of more than 0.

@@ -58,19 +58,28 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// The terms of those customers who have their own. One statement however many.
-pub(crate) async fn terms_of(
+/// Locks the accounts of customers by their ids, as [`lock`] does, and gives the terms of those who have their own. Two statements however many.
+pub(crate) async fn lock_all(
     tx: &mut PgConnection,
     customers: &[Uuid],
 ) -> sqlx::Result<HashMap<Uuid, u16>> {
+    sqlx::query!(
+        "insert into billing.customer_accounts (customer_id)
+         select distinct id from unnest($1::uuid[]) as wanted (id) order by id
+         on conflict (customer_id) do nothing",
+        customers,
+    )
+    .execute(&mut *tx)
+    .await?;
     let rows = sqlx::query!(
-        r#"select customer_id, terms_days as "terms_days!" from billing.customer_accounts
-           where customer_id = any($1) and terms_days is not null"#,
+        "select customer_id, terms_days from billing.customer_accounts where customer_id = any($1)
+         order by customer_id for update",
         customers,
     )
     .fetch_all(tx)
     .await?;
-    let days = rows.into_iter().map(|row| Some((row.customer_id, row.terms_days.try_into().ok()?)));
+    let days =
+        rows.into_iter().map(|row| Some((row.customer_id, row.terms_days?.try_into().ok()?)));
     Ok(days.flatten().collect())
 }
 

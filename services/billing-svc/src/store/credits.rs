@@ -1,5 +1,7 @@
 //! What is left of the sources of a customer's credit. They change only while the customer's account is locked.
 
+use std::collections::HashMap;
+
 use ids::{CreditNoteId, CustomerId, PaymentId};
 use money::Money;
 use sqlx::PgConnection;
@@ -45,6 +47,32 @@ pub(crate) async fn of_invoices(
     .await?;
     let credit = |id, left| Credit { source: source(id, false), left };
     Ok(rows.into_iter().map(|row| (row.invoice_id, credit(row.id, row.left))).collect())
+}
+
+/// What is left of payments that wait for the invoices of these orders, each with its customer; the oldest first. The accounts are locked. One
+/// statement however many.
+pub(crate) async fn waiting(
+    tx: &mut PgConnection,
+    orders: &[Uuid],
+    customers: &[Uuid],
+) -> sqlx::Result<HashMap<Uuid, Vec<Credit>>> {
+    let rows = sqlx::query!(
+        r#"select p.id, p.named_order_id as "order_id!", p.unallocated as "left: Money"
+           from unnest($1::uuid[], $2::uuid[]) as placed (order_id, customer_id)
+           join billing.payments p on p.named_order_id = placed.order_id and p.customer_id = placed.customer_id
+           where p.named_order_id is not null and p.unallocated > 0
+           order by p.id"#,
+        orders,
+        customers,
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut waiting = HashMap::<Uuid, Vec<Credit>>::new();
+    for row in rows {
+        let credit = Credit { source: source(row.id, true), left: row.left };
+        waiting.entry(row.order_id).or_default().push(credit);
+    }
+    Ok(waiting)
 }
 
 /// Uses credit up. Two statements however many; fails when less was left.

@@ -175,12 +175,14 @@ pub(crate) async fn insert(tx: &mut PgConnection, invoices: &[Invoice]) -> sqlx:
     let issued: Vec<DateTime<Utc>> = invoices.iter().map(|invoice| invoice.issued_at).collect();
     let due: Vec<NaiveDate> = invoices.iter().map(|invoice| invoice.due_date).collect();
     let paid: Vec<Option<DateTime<Utc>>> = invoices.iter().map(|invoice| invoice.paid_at).collect();
+    let paid_amounts: Vec<Money> = invoices.iter().map(|invoice| invoice.paid_amount).collect();
     let versions: Vec<i32> = invoices.iter().map(|invoice| invoice.version).collect();
     sqlx::query!(
         "insert into billing.invoices
-           (id, number, order_id, customer_id, amount, tax_amount, status, issued_at, due_date, paid_at, version)
+           (id, number, order_id, customer_id, amount, tax_amount, status, issued_at, due_date, paid_at, paid_amount,
+            version)
          select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::numeric[], $6::numeric[], $7::text[],
-                              $8::timestamptz[], $9::date[], $10::timestamptz[], $11::int[])",
+                              $8::timestamptz[], $9::date[], $10::timestamptz[], $11::numeric[], $12::int[])",
         &ids,
         &numbers,
         &orders,
@@ -191,6 +193,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, invoices: &[Invoice]) -> sqlx:
         &issued,
         &due,
         &paid as &[Option<DateTime<Utc>>],
+        &paid_amounts as &[Money],
         &versions,
     )
     .execute(tx)
@@ -198,17 +201,20 @@ pub(crate) async fn insert(tx: &mut PgConnection, invoices: &[Invoice]) -> sqlx:
     Ok(())
 }
 
-/// Locks a customer's open invoices, oldest due first; or only the named one, if it is among them.
+/// Locks a customer's open invoices, oldest due first; or only the named one, or that of the named order, if it is among them.
 pub(crate) async fn lock_open(
     tx: &mut PgConnection,
     customer_id: CustomerId,
     named: Option<InvoiceId>,
+    order_id: Option<OrderId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Invoice>> {
     invoices!(
-        "where customer_id = $1 and ($2::uuid is null or id = $2) and residual > 0 order by due_date, id limit $3 for update",
+        "where customer_id = $1 and ($2::uuid is null or id = $2) and ($3::uuid is null or order_id = $3) and residual > 0
+         order by due_date, id limit $4 for update",
         customer_id as _,
         named as _,
+        order_id as _,
         limit,
     )
     .fetch_all(tx)

@@ -17,8 +17,8 @@ macro_rules! payments {
         sqlx::query_as!(
             Payment,
             r#"select id as "id: _", customer_id as "customer_id: _", external_reference, amount as "amount: _",
-                      unallocated as "unallocated: _", named_invoice_id as "named_invoice_id: _", received_at, reversed_at,
-                      reversal_reason, version
+                      unallocated as "unallocated: _", named_invoice_id as "named_invoice_id: _",
+                      named_order_id as "named_order_id: _", received_at, reversed_at, reversal_reason, version
                from billing.payments "# + $rest
             $($args)*
         )
@@ -37,8 +37,8 @@ pub(crate) struct Whereabouts {
 pub(crate) async fn insert(tx: &mut PgConnection, payment: &Payment) -> sqlx::Result<bool> {
     let inserted = sqlx::query!(
         "insert into billing.payments
-           (id, customer_id, external_reference, amount, unallocated, named_invoice_id, received_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
+           (id, customer_id, external_reference, amount, unallocated, named_invoice_id, named_order_id, received_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (customer_id, external_reference) do nothing",
         payment.id as _,
         payment.customer_id as _,
@@ -46,6 +46,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, payment: &Payment) -> sqlx::Re
         payment.amount as _,
         payment.unallocated as _,
         payment.named_invoice_id as _,
+        payment.named_order_id as _,
         payment.received_at,
     )
     .execute(tx)

@@ -118,14 +118,15 @@ async fn more_than_there_is_or_is_owed_is_refused_as_a_whole() {
         (app.invoice(&customer, "10.00", EARLY).await, app.invoice(&customer, "10.00", LATE).await);
     let refused = refusal(app.allocate(oldest_due(&customer)).await);
     refused.is(Code::FailedPrecondition, "CREDIT_SHORT");
-    assert_eq!(refused.facts, ["available: 0.00"]);
+    let customer_id = format!("customer_id: {customer}");
+    assert_eq!(refused.facts, ["available: 0.00".to_owned(), customer_id.clone()]);
     // A payment for an invoice that there is not is credit.
     let stray = pb::RecordPaymentRequest { invoice_id: new_id(), ..payment(&customer, "15.00") };
     app.record(stray).await.unwrap();
 
     let refused = refusal(app.allocate(named(&customer, &[(&one, "10.00"), (&two, "5.01")])).await);
     refused.is(Code::FailedPrecondition, "CREDIT_SHORT");
-    assert_eq!(refused.facts, ["available: 15.00"]);
+    assert_eq!(refused.facts, ["available: 15.00".to_owned(), customer_id]);
     let refused = refusal(app.allocate(named(&customer, &[(&two, "1.00"), (&one, "10.01")])).await);
     refused.is(Code::FailedPrecondition, "OVER_ALLOCATION");
     assert_eq!(
@@ -205,15 +206,30 @@ async fn a_payment_pays_only_so_many_invoices_that_its_reversal_can_tell_them_al
     let customer = new_id();
     let place = |_| placed_at(&new_id(), &customer, "1.00", "0.00", EARLY);
     app.hear(&(0..1003).map(place).collect::<Vec<_>>()).await;
-    let payment = app.pay(&customer, "1002.00").await;
-    assert_eq!((payment.allocations.len(), unallocated(&payment).as_str()), (1000, "2.00"));
+    let large = app.pay(&customer, "1002.00").await;
+    assert_eq!((large.allocations.len(), unallocated(&large).as_str()), (1000, "2.00"));
     let one = pb::AllocateCreditRequest { amount: money("1.00"), ..oldest_due(&customer) };
     app.allocate(one.clone()).await.unwrap();
+    let facts = |available: &str, refundable: &str| {
+        [
+            format!("available: {available}"),
+            format!("customer_id: {customer}"),
+            format!("refundable: {refundable}"),
+        ]
+    };
     let refused = refusal(app.allocate(one).await);
-    refused.is(Code::FailedPrecondition, "CREDIT_SHORT");
+    refused.is(Code::FailedPrecondition, "CREDIT_SPREAD");
+    assert_eq!(refused.facts, facts("0.00", "1.00"));
+    // Other credit is used, and says how far it reaches.
+    let last = app.invoice(&customer, "1.00", LATE).await;
+    let stray = pb::RecordPaymentRequest { invoice_id: new_id(), ..payment(&customer, "0.50") };
+    app.record(stray).await.unwrap();
+    let refused = refusal(app.allocate(named(&customer, &[(&last, "0.51")])).await);
+    refused.is(Code::FailedPrecondition, "CREDIT_SPREAD");
+    assert_eq!(refused.facts, facts("0.50", "1.50"));
     app.refund(refund(&customer, "1.00")).await.unwrap();
-    app.reverse(&payment).await;
-    assert_eq!(app.balance(&customer).await, ("1003.00".to_owned(), "-1.00".to_owned()));
+    app.reverse(&large).await;
+    assert_eq!(app.balance(&customer).await, ("1004.00".to_owned(), "-0.50".to_owned()));
     app.check_books().await;
 }
 

@@ -164,8 +164,13 @@ async fn every_bad_field_is_named() {
         "from_date",
         "to_date",
     ]);
-    for (from, to) in [("2016-11-02", "2016-11-01"), ("2016-11-01", "2026-11-10")] {
-        refusal(ask(&app, of(&new_id(), from, to)).await).names(&["to_date"]);
+    for (from, to, why) in [
+        ("2016-11-02", "2016-11-01", "must not be before from_date"),
+        ("2016-11-01", "2026-11-10", "must be at most 3660 days after from_date"),
+    ] {
+        let refused = ask(&app, of(&new_id(), from, to)).await;
+        assert!(refused.as_ref().unwrap_err().message().contains(why), "{refused:?}");
+        refusal(refused).names(&["to_date"]);
     }
     let empty = ask(&app, of(&new_id(), "2016-11-01", "2026-11-09")).await.unwrap();
     assert_eq!((empty.lines.len(), amount(&empty.closing_balance)), (0, "0.00".to_owned()));

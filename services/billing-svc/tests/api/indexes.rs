@@ -26,8 +26,9 @@ async fn what_is_asked_for_is_found_by_an_index() {
                 case n % 50 when 0 then 'issued' else 'paid' end, now(), date '2016-01-01' + n % 3000,
                 case n % 50 when 0 then null else now() end, case n % 50 when 0 then 0 else 1 end
          from generate_series(1, 20000) n;
-         insert into billing.payments (id, customer_id, external_reference, amount, unallocated, received_at)
-         select gen_random_uuid(), customer_id, number, 1, case when status = 'issued' then 1 else 0 end, now() from billing.invoices;
+         insert into billing.payments (id, customer_id, external_reference, amount, unallocated, received_at, named_order_id)
+         select gen_random_uuid(), customer_id, number, 1, case when status = 'issued' then 1 else 0 end, now(),
+                case when status = 'issued' then order_id end from billing.invoices;
          insert into billing.credit_notes (id, number, invoice_id, customer_id, amount, credited, unallocated)
          select gen_random_uuid(), number, id, customer_id, 1, 1, case when status = 'issued' then 1 else 0 end from billing.invoices;
          insert into billing.refunds (id, customer_id, external_reference, amount)
@@ -86,11 +87,20 @@ async fn what_is_asked_for_is_found_by_an_index() {
             "invoices_pkey",
         ),
         (
-            "uuid, uuid, bigint",
-            "select id from billing.invoices where customer_id = $1 and ($2::uuid is null or id = $2) and residual > 0
-             order by due_date, id limit $3 for update",
-            format!("{id}, null, 1000"),
+            "uuid, uuid, uuid, bigint",
+            "select id from billing.invoices where customer_id = $1 and ($2::uuid is null or id = $2)
+               and ($3::uuid is null or order_id = $3) and residual > 0
+             order by due_date, id limit $4 for update",
+            format!("{id}, null, null, 1000"),
             "invoices_open_idx",
+        ),
+        (
+            "uuid[], uuid[]",
+            "select p.id from unnest($1::uuid[], $2::uuid[]) as placed (order_id, customer_id)
+             join billing.payments p on p.named_order_id = placed.order_id and p.customer_id = placed.customer_id
+             where p.named_order_id is not null and p.unallocated > 0 order by p.id",
+            format!("array[{id}], array[{id}]"),
+            "payments_named_order_id_idx",
         ),
         (
             "uuid, bool, uuid, bigint",

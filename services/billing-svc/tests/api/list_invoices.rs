@@ -90,6 +90,13 @@ async fn every_bad_field_is_named() {
         "status",
     ]);
 
+    let backwards = pb::ListInvoicesRequest {
+        due_date_from: "2026-10-02".to_owned(),
+        due_date_to: "2026-10-01".to_owned(),
+        ..Default::default()
+    };
+    refusal(list(&app, backwards).await).names(&["due_date_to"]);
+
     let customer = new_id();
     app.hear(&[placed(&new_id(), &customer), placed(&new_id(), &customer)]).await;
     let first = pb::ListInvoicesRequest { page_size: 1, ..Default::default() };
@@ -128,7 +135,6 @@ async fn filters_choose_by_due_date_too() {
     assert_eq!(of(&ann, any, "2016-10-31", "2016-11-02").await, [number(3), number(1)]);
     assert_eq!(of("", InvoiceStatus::Overdue, "2016-11-02", "2016-11-02").await, [number(3)]);
     assert_eq!(of("", InvoiceStatus::Issued, "2016-11-02", "2016-11-02").await, [""; 0]);
-    assert_eq!(of("", any, "2016-11-02", "2016-11-01").await, [""; 0]);
     let lost = app.invoice(&bob, "1.00", "2016-10-01T12:00:00Z").await;
     app.write_off(write_off(&lost)).await.unwrap();
     assert_eq!(of("", InvoiceStatus::WrittenOff, "", "").await, [number(5)]);

@@ -12,6 +12,7 @@ mod get_invoice;
 mod list_invoices;
 mod record_payment;
 mod record_payment_once;
+mod record_payment_of_order;
 mod record_payment_races;
 mod get_payment;
 mod list_payments;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use testkit::Dice;
 
-use self::model::{Account, Refused, State};
+use self::model::{Account, For, Refused, State};
 use crate::app::{
     App, cancelled, credit_note, money, new_id, oldest_due, part_cancelled, payment, placed_at,
     refund, returned, void, write_off,
@@ -24,6 +24,8 @@ struct Customer<'a> {
     seed: u64,
     dice: Dice,
     account: Account,
+    /// Orders that are paid already, and are placed later.
+    coming: Vec<String>,
     history: Vec<String>,
 }
 
@@ -55,7 +57,9 @@ async fn whatever_customers_do_the_books_tie() {
     }
     let owed_back = "select count(*) from billing.payments where unallocated < 0";
     let absorbed = "select count(*) from billing.invoices where absorbed_amount > 0";
-    for rare in [owed_back, absorbed] {
+    let waited = "select count(*) from billing.payments p where named_order_id is not null and exists (
+                    select from billing.receivable_movements m where m.payment_id = p.id and m.kind = 'allocation')";
+    for rare in [owed_back, absorbed, waited] {
         let count: i64 = sqlx::query_scalar(rare).fetch_one(&app.db).await.unwrap();
         assert!(count > 0, "none: {rare}");
     }
@@ -96,7 +100,7 @@ impl<'a> Customer<'a> {
     fn new(app: &'a App, seed: u64) -> Self {
         let dice = Dice::new(seed);
         let account = Account::default();
-        Self { app, id: new_id(), seed, dice, account, history: Vec::new() }
+        Self { app, id: new_id(), seed, dice, account, coming: Vec::new(), history: Vec::new() }
     }
 
     async fn live(mut self) {
@@ -122,33 +126,53 @@ impl<'a> Customer<'a> {
     }
 
     async fn place(&mut self) {
-        let (order, amount) = (new_id(), self.pence(20_000) - 1);
+        let order = if self.dice.roll(2) == 0 { self.coming.pop() } else { None };
+        let (order, amount) = (order.unwrap_or_else(new_id), self.pence(20_000) - 1);
         let tax = amount / 6;
         let day =
             format!("2026-{:02}-{:02}T12:00:00Z", 1 + self.dice.roll(10), 1 + self.dice.roll(28));
-        self.note(format!("place {} at {day}", text(amount)));
-        let event = placed_at(&order, &self.id, &text(amount), &text(tax), &day);
-        self.app.hear(&[event]).await;
+        self.note(format!("place {order} of {} at {day}", text(amount)));
+        let event = || placed_at(&order, &self.id, &text(amount), &text(tax), &day);
+        self.app.hear(&[event(), event()]).await;
         let invoice = self.app.invoice_of(&order).await;
         self.account.place(invoice.invoice_id, order, invoice.due_date, amount);
     }
 
     async fn pay(&mut self) {
         let amount = self.pence(15_000);
-        let named = (self.dice.roll(2) == 0).then(|| self.any_invoice());
-        self.note(format!("pay {} for {named:?}", text(amount)));
         let mut request = payment(&self.id, &text(amount));
+        let what = match self.dice.roll(6) {
+            0 | 1 => For::OldestDue,
+            2 | 3 => {
+                let place = self.any_invoice();
+                let invoice = &self.account.invoices[place];
+                // By its own name, or by its order's.
+                if self.dice.roll(2) == 0 {
+                    request.invoice_id.clone_from(&invoice.id);
+                } else {
+                    request.order_id.clone_from(&invoice.order_id);
+                }
+                For::Invoice(place)
+            }
+            _ => {
+                // Some orders are paid more than once before they come, and some never come.
+                let known = self.dice.pick(&self.coming).filter(|_| self.dice.roll(2) == 0);
+                let order = known.cloned().unwrap_or_else(new_id);
+                self.coming.retain(|coming| *coming != order);
+                self.coming.push(order.clone());
+                request.order_id.clone_from(&order);
+                For::Order(order)
+            }
+        };
+        self.note(format!("pay {} for {what:?}", text(amount)));
         if self.dice.roll(3) == 0 {
             // Recorded late, perhaps for what was not invoiced yet on that day.
             let day = self.app.days_ago(self.dice.roll(250)).await;
             let day: chrono::DateTime<chrono::Utc> = day.parse().unwrap();
             request.receive_time = Some(rpc::to_time(day));
         }
-        if let Some(place) = named {
-            request.invoice_id.clone_from(&self.account.invoices[place].id);
-        }
         let id = self.app.record(request.clone()).await.unwrap().payment_id;
-        self.account.pay(id.clone(), amount, named);
+        self.account.pay(id.clone(), amount, what);
         if self.dice.roll(4) == 0 {
             assert_eq!(self.app.record(request).await.unwrap().payment_id, id);
         }

@@ -148,6 +148,7 @@ async fn every_bad_field_is_named() {
         amount: money("0.00"),
         invoice_id: "INV-000001".to_owned(),
         receive_time: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
+        ..Default::default()
     };
     refusal(app.record(bad).await).names(&[
         "request_id",
@@ -162,6 +163,18 @@ async fn every_bad_field_is_named() {
         "external_reference",
         "amount",
     ]);
+    for reference in [" BACS1", "BACS1 ", "BACS1\n", " "] {
+        let request = RecordPaymentRequest {
+            external_reference: reference.to_owned(),
+            ..payment(&new_id(), "1.00")
+        };
+        refusal(app.record(request).await).names(&["external_reference"]);
+    }
+    let inside = RecordPaymentRequest {
+        external_reference: "BACS 1".to_owned(),
+        ..payment(&new_id(), "1.00")
+    };
+    app.record(inside).await.unwrap();
     for amount in ["-1.00", "1.001", "1e3", "", "1000000000000.00"] {
         let request = payment(&new_id(), amount);
         refusal(app.record(request).await).names(&["amount.amount"]);

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use futures::future::join_all;
 use proto::billing::v1::{InvoiceStatus, RecordPaymentRequest};
 
-use crate::app::{App, cancelled, new_id, payment, placed};
+use crate::app::{App, cancelled, new_id, payment, placed, placed_at};
 
 const TIME: &str = "2026-10-01T12:00:00Z";
 
@@ -19,14 +19,17 @@ async fn a_hundred_equal_payments_at_once_are_one() {
     let plain = payment(&customer, "4.00");
     let with_id = RecordPaymentRequest { request_id: new_id(), ..payment(&customer, "4.00") };
     let stranger = payment(&new_id(), "4.00");
-    for request in [plain, with_id, stranger] {
+    let (named, unknown) = (invoice.order_id.clone(), new_id());
+    let of_order = RecordPaymentRequest { order_id: named, ..payment(&customer, "1.00") };
+    let ahead = RecordPaymentRequest { order_id: unknown, ..payment(&customer, "4.00") };
+    for request in [plain, with_id, stranger, of_order, ahead] {
         let all = join_all((0..100).map(|_| app.record(request.clone()))).await;
         let ids: HashSet<String> =
             all.into_iter().map(|payment| payment.unwrap().payment_id).collect();
         assert_eq!(ids.len(), 1);
     }
-    assert_eq!(count(&app, "select count(*) from billing.payments").await, 3);
-    assert_eq!(app.state(&invoice).await.0, "2.00");
+    assert_eq!(count(&app, "select count(*) from billing.payments").await, 5);
+    assert_eq!(app.state(&invoice).await.0, "1.00");
     app.check_books().await;
 }
 
@@ -48,6 +51,50 @@ async fn a_hundred_payments_of_one_invoice_at_once_never_overpay_it() {
     assert_eq!(count(&app, credit).await, 20_000, "300.00 came for 100.00");
     assert_eq!(app.events("invoice.paid").await.len(), 1);
     assert_eq!(app.log.told_of(&invoice.invoice_id).await.len(), 2);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_hundred_payments_of_an_order_while_it_is_invoiced_pay_it_once() {
+    let app = App::start().await;
+    let (order, customer) = (new_id(), new_id());
+    let placed = [placed_at(&order, &customer, "100.00", "0.00", TIME)];
+    let all = (0..100)
+        .map(|_| RecordPaymentRequest { order_id: order.clone(), ..payment(&customer, "3.00") });
+    let (all, ()) =
+        tokio::join!(join_all(all.map(|request| app.record(request))), app.hear(&placed));
+    all.into_iter().for_each(|payment| drop(payment.unwrap()));
+    let invoice = app.invoice_of(&order).await;
+    assert_eq!(app.state(&invoice).await, ("0.00".to_owned(), InvoiceStatus::Paid));
+    assert_eq!(app.balance(&customer).await, ("0.00".to_owned(), "200.00".to_owned()));
+    assert_eq!(app.events("invoice.paid").await.len(), 1);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn orders_that_are_paid_while_they_are_invoiced_do_not_stay_unpaid() {
+    let app = App::start().await;
+    let customers = [new_id(), new_id(), new_id()];
+    let sales: Vec<(String, &String)> =
+        customers.iter().cycle().take(200).map(|customer| (new_id(), customer)).collect();
+    for some in sales.chunks(20) {
+        let events: Vec<_> = some.iter().map(|(order, customer)| placed(order, customer)).collect();
+        // One till after the other, while they are invoiced.
+        let tills = async {
+            for (order, customer) in some {
+                let order_id = order.clone();
+                let paid = RecordPaymentRequest { order_id, ..payment(customer, "10.00") };
+                app.record(paid).await.unwrap();
+            }
+        };
+        tokio::join!(app.hear(&events), tills);
+    }
+    let unpaid = "select count(*) from billing.invoices where status <> 'paid'";
+    assert_eq!(count(&app, unpaid).await, 0);
+    let credit = "select sum(unallocated * 100)::bigint from billing.payments";
+    assert_eq!(count(&app, credit).await, 0);
+    let both = "select count(distinct kind) from billing.receivable_movements where kind in ('payment', 'allocation')";
+    assert_eq!(count(&app, both).await, 2, "either has found the other");
     app.check_books().await;
 }
 

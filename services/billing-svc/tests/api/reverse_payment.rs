@@ -182,7 +182,7 @@ async fn what_was_refunded_of_it_is_owed_back_before_there_is_credit_again() {
     app.pay(&customer, "8.00").await;
     assert_eq!(app.balance(&customer).await, ("0.00".to_owned(), "2.00".to_owned()));
     let refused = refusal(app.refund(refund(&customer, "2.01")).await);
-    assert_eq!(refused.facts, ["available: 2.00"]);
+    assert_eq!(refused.facts[0], "available: 2.00");
     let invoice = app.invoice(&customer, "5.00", TIME).await;
     app.allocate(oldest_due(&customer)).await.unwrap();
     assert_eq!(app.state(&invoice).await.0, "3.00");
@@ -248,11 +248,29 @@ async fn a_payment_that_bounced_is_not_recorded_again_under_its_reference() {
     let app = App::start().await;
     let request = payment(&new_id(), "10.00");
     let first = app.record(request.clone()).await.unwrap();
-    let reversed = app.reverse(&first).await;
-    assert_eq!(app.record(request.clone()).await.unwrap(), reversed);
+    app.reverse(&first).await;
+    let with_id = pb::RecordPaymentRequest { request_id: new_id(), ..request.clone() };
+    for again in [&request, &with_id] {
+        let refused = refusal(app.record(again.clone()).await);
+        refused.is(Code::AlreadyExists, "PAYMENT_REVERSED");
+        assert_eq!(refused.facts, [format!("payment_id: {}", first.payment_id)]);
+    }
     assert_eq!(app.events("payment.received").await.len(), 1);
     let again = pb::RecordPaymentRequest { external_reference: new_id(), ..request };
     assert_eq!(unallocated(&app.record(again).await.unwrap()), "10.00");
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn the_request_that_recorded_a_payment_is_answered_with_it_after_it_bounced_too() {
+    let app = App::start().await;
+    let request = pb::RecordPaymentRequest { request_id: new_id(), ..payment(&new_id(), "10.00") };
+    let first = app.record(request.clone()).await.unwrap();
+    let reversed = app.reverse(&first).await;
+    assert_eq!(app.record(request.clone()).await.unwrap(), reversed);
+    let other = pb::RecordPaymentRequest { request_id: new_id(), ..request };
+    refusal(app.record(other).await).is(Code::AlreadyExists, "PAYMENT_REVERSED");
+    assert_eq!(app.events("payment.received").await.len(), 1);
     app.check_books().await;
 }
 

@@ -38,6 +38,17 @@ pub(super) struct Source {
     pub(super) left: i64,
     pub(super) refunded: i64,
     pub(super) reversed: bool,
+    /// The order whose invoice is to come.
+    order_id: Option<String>,
+}
+
+/// What a payment is for.
+#[derive(Debug)]
+pub(super) enum For {
+    OldestDue,
+    Invoice(usize),
+    /// An order that has no invoice yet.
+    Order(String),
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +109,13 @@ impl Account {
             noted: 0,
             absorbed: 0,
         };
+        for (place, source) in self.sources.iter_mut().enumerate() {
+            let share = source.left.min(invoice.residual());
+            if source.order_id.as_ref() == Some(&invoice.order_id) && share > 0 {
+                source.left -= share;
+                invoice.paid_by.insert(place, share);
+            }
+        }
         invoice.settle();
         self.invoices.push(invoice);
     }
@@ -113,12 +131,16 @@ impl Account {
         open
     }
 
-    /// Pays the named invoice, or whatever is due first.
-    pub(super) fn pay(&mut self, payment_id: String, mut amount: i64, named: Option<usize>) {
+    /// Pays the named invoice, or whatever is due first; or waits.
+    pub(super) fn pay(&mut self, payment_id: String, mut amount: i64, what: For) {
         let source = self.sources.len();
-        let open =
-            self.open().into_iter().filter(|place| named.is_none_or(|named| named == *place));
-        for place in open.collect::<Vec<_>>() {
+        let mut open = self.open();
+        open.retain(|place| match &what {
+            For::OldestDue => true,
+            For::Invoice(named) => named == place,
+            For::Order(_) => false,
+        });
+        for place in open {
             let invoice = &mut self.invoices[place];
             let share = amount.min(invoice.residual());
             if share > 0 {
@@ -133,6 +155,10 @@ impl Account {
             left: amount,
             refunded: 0,
             reversed: false,
+            order_id: match what {
+                For::OldestDue | For::Invoice(_) => None,
+                For::Order(id) => Some(id),
+            },
         });
     }
 
@@ -261,6 +287,7 @@ impl Account {
                 left: back,
                 refunded: 0,
                 reversed: false,
+                order_id: None,
             });
         }
     }
