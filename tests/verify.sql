@@ -157,7 +157,7 @@ select what, broken, example from (
           and (payload->'data'->'cost'->>'amount')::numeric <> 0
         union all select payload->>'id' from hr.events_log
         cross join lateral (select coalesce(payload->'data'->'approved', payload->'data') as pay) d
-        where event_type in ('payroll.approved', 'payroll.paid', 'payroll.reversed')
+        where event_type in ('payroll.approved', 'payroll.paid', 'payroll.reversed', 'payroll.repaid')
           and greatest((pay->'gross'->>'amount')::numeric, (pay->'employerNi'->>'amount')::numeric,
                        (pay->'employerPension'->>'amount')::numeric, (pay->'net'->>'amount')::numeric) > 0) e
   full join (select source_event_id from ledger.journals where source <> 'ledger') j on j.source_event_id::text = e.id
@@ -226,7 +226,8 @@ select what, broken, example from (
   union all select 'a payroll run knows the journals that book it', count(*), min(r.id::text)
   from hr.payroll_runs r
   cross join lateral (values (r.approved_event_id, r.journal_id), (r.paid_event_id, r.payment_journal_id),
-                             (r.reversed_event_id, r.reversal_journal_id)) k (event_id, journal_id)
+                             (r.reversed_event_id, r.reversal_journal_id),
+                             (r.repaid_event_id, r.repayment_journal_id)) k (event_id, journal_id)
   left join ledger.journals j on j.source = 'hr' and j.source_event_id = k.event_id
   where k.journal_id is distinct from j.id
 

@@ -76,10 +76,12 @@ create table hr.payroll_runs (
   approved_event_id uuid,
   paid_event_id uuid,
   reversed_event_id uuid,
+  repaid_event_id uuid,
   -- What the books have answered.
   journal_id uuid,
   payment_journal_id uuid,
   reversal_journal_id uuid,
+  repayment_journal_id uuid,
   version integer not null default 1,
   constraint payroll_runs_reverses_run_id_check check ((kind = 'reversal') = (reverses_run_id is not null)),
   constraint payroll_runs_approved_at_check check ((status in ('draft', 'discarded')) = (approved_at is null)),

@@ -3,6 +3,7 @@
 use proto::{
     hr::v1::{
         ApprovePayrollRunRequest, CreateEmployeeRequest, CreatePayrollRunRequest,
+        PayPayrollRunRequest, PayrollRun, ReversePayrollRunRequest,
         hr_service_client::HrServiceClient, payroll_service_client::PayrollServiceClient,
     },
     inventory::v1::ReceiveStockRequest,
@@ -17,7 +18,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::world::{World, money};
 
 /// What is done to the tables, and which invariant must say so.
-const FAULTS: [(&str, &str); 42] = [
+const FAULTS: [(&str, &str); 44] = [
     ("update orders.orders set total_amount = total_amount + 0.01", "sum of its lines"),
     ("delete from orders.order_items", "that was placed has lines"),
     (
@@ -78,6 +79,7 @@ const FAULTS: [(&str, &str); 42] = [
     ("delete from ledger.journals where event_type = 'invoice.issued'", "has one journal"),
     ("delete from ledger.journals where event_type = 'stock.shipped'", "has one journal"),
     ("delete from ledger.journals where event_type = 'payroll.approved'", "has one journal"),
+    ("delete from ledger.journals where event_type = 'payroll.repaid'", "has one journal"),
     (
         "delete from ledger.events_log where event_type = 'journal.posted'",
         "by hand tells of itself",
@@ -96,6 +98,7 @@ const FAULTS: [(&str, &str); 42] = [
     ("update ledger.ledger_entries set account = '2220' where account = '4000'", "account 2220"),
     ("delete from hr.payslips", "sum of its payslips"),
     ("update hr.payroll_runs set journal_id = null", "the journals that book it"),
+    ("update hr.payroll_runs set repayment_journal_id = null", "the journals that book it"),
     (
         "update hr.payroll_runs set status = 'reversed', reversed_on = '2026-11-01'",
         "its mirror come to nothing",
@@ -166,7 +169,7 @@ impl World {
         self.orders().return_order(request).await.unwrap();
     }
 
-    /// Somebody's wages of a month, approved and not paid.
+    /// Somebody's wages: those of a month are approved and not paid, those of another were paid and taken back.
     async fn run_payroll(&self) {
         let request = CreateEmployeeRequest {
             name: "Di".to_owned(),
@@ -178,8 +181,18 @@ impl World {
         };
         let mut people = HrServiceClient::new(self.client("hr-svc"));
         people.create_employee(request).await.unwrap();
-        let request =
-            CreatePayrollRunRequest { period: "2026-10".to_owned(), ..Default::default() };
+        self.approve_payroll("2026-10").await;
+        let payroll_run_id = self.approve_payroll("2026-09").await.payroll_run_id;
+        let mut payroll = PayrollServiceClient::new(self.client("hr-svc"));
+        let pay =
+            PayPayrollRunRequest { payroll_run_id: payroll_run_id.clone(), ..Default::default() };
+        payroll.pay_payroll_run(pay).await.unwrap();
+        let reverse = ReversePayrollRunRequest { payroll_run_id, ..Default::default() };
+        payroll.reverse_payroll_run(reverse).await.unwrap();
+    }
+
+    async fn approve_payroll(&self, period: &str) -> PayrollRun {
+        let request = CreatePayrollRunRequest { period: period.to_owned(), ..Default::default() };
         let mut payroll = PayrollServiceClient::new(self.client("hr-svc"));
         let run = payroll.create_payroll_run(request).await.unwrap().into_inner();
         let run = run.payroll_run.unwrap();
@@ -188,7 +201,7 @@ impl World {
             etag: run.etag,
             ..Default::default()
         };
-        payroll.approve_payroll_run(request).await.unwrap();
+        payroll.approve_payroll_run(request).await.unwrap().into_inner().payroll_run.unwrap()
     }
 
     /// And take it back.

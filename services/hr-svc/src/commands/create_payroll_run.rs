@@ -145,6 +145,7 @@ impl CreatePayrollRun {
             journal_id: None,
             payment_journal_id: None,
             reversal_journal_id: None,
+            repayment_journal_id: None,
             version: 1,
         };
         let payslips = commands::calculate(tx, &run).await?;

@@ -1,7 +1,7 @@
 use chrono_tz::Tz;
 use ids::PayrollRunId;
 use log::{Log, NewEvent};
-use proto::events::v1::PayrollReversed;
+use proto::events::v1::{PayrollPaid, PayrollReversed};
 use sqlx::PgConnection;
 
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     store,
 };
 
-/// Takes a run back by its mirror, which is answered, too. Locks the month's runs.
+/// Takes a run back by its mirror, which is answered, too. The wages were never owed: the mirror has the run's own day. Money that was
+/// paid comes back today. Locks the month's runs.
 #[tracing::instrument(name = "hr.reverse_payroll_run", skip_all, fields(payroll_run.id = %command.id))]
 pub(crate) async fn reverse_payroll_run(
     log: &Log,
@@ -43,6 +44,8 @@ pub(crate) async fn reverse_payroll_run(
         paid_on: None,
         journal_id: None,
         payment_journal_id: None,
+        reversal_journal_id: None,
+        repayment_journal_id: None,
         version: 1,
         ..run.clone()
     };
@@ -56,16 +59,30 @@ pub(crate) async fn reverse_payroll_run(
     store::payslips::insert(&mut tx, &payslips).await?;
     store::payroll_runs::close_mirror(&mut tx, &mirror).await?;
 
-    let after = PayrollRun { reversed_on: Some(today), reversal_run_id: Some(mirror.id), ..after };
+    let was_paid = run.status == RunStatus::Paid;
+    let mut after =
+        PayrollRun { reversed_on: Some(today), reversal_run_id: Some(mirror.id), ..after };
     let data = PayrollReversed {
         payroll_run_id: after.id.to_string(),
         reversal_id: mirror.id.to_string(),
-        approved: Some(commands::approved(&after, today)?),
-        was_paid: run.status == RunStatus::Paid,
+        approved: Some(commands::approved(&after, after.period.last_day())?),
+        was_paid,
     };
     let told = NewEvent::new("payroll.reversed", after.id, after.version, &data, &command.cause);
     store::payroll_runs::update(&mut tx, &after, told.id()).await?;
-    log.append(&mut tx, &[told]).await?;
+    let mut events = vec![told];
+    if was_paid {
+        after.version += 1;
+        let data = PayrollPaid {
+            payroll_run_id: after.id.to_string(),
+            net: commands::to_money(after.totals.net_pence())?,
+            pay_date: rpc::to_date(today),
+        };
+        let told = NewEvent::new("payroll.repaid", after.id, after.version, &data, &command.cause);
+        store::payroll_runs::note_repaid(&mut tx, &after, told.id()).await?;
+        events.push(told);
+    }
+    log.append(&mut tx, &events).await?;
     log.commit(tx).await?;
     Ok((after, mirror))
 }

@@ -54,6 +54,7 @@ pub(crate) struct PayrollRun {
     pub(crate) journal_id: Option<Uuid>,
     pub(crate) payment_journal_id: Option<Uuid>,
     pub(crate) reversal_journal_id: Option<Uuid>,
+    pub(crate) repayment_journal_id: Option<Uuid>,
     pub(crate) version: i32,
 }
 

@@ -31,6 +31,9 @@ pub(super) fn create_employee(
 ) -> Result<CreateEmployee, Status> {
     let mut fields = Fields::default();
     let (request_key, cause) = key(&mut fields, &request.request_id, "CreateEmployee", &request);
+    if request.salary_pence != 0 || request.payroll_meta.is_some() {
+        rpc::require("pay.write")?;
+    }
     let command = CreateEmployee {
         request_key,
         cause,
@@ -69,6 +72,9 @@ pub(super) fn update_employee(
     let change = change(&mut fields, &employee, request.update_mask);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
+    if change.salary_pence.is_some() || change.payroll_meta.is_some() {
+        rpc::require("pay.write")?;
+    }
     Ok(UpdateEmployee { request_key, cause, id, etag: given(&employee.etag), change })
 }
 
@@ -150,7 +156,10 @@ pub(super) fn set_salary(request: &pb::SetSalaryRequest) -> Result<SetSalary, St
     let mut fields = Fields::default();
     let (request_key, cause) = key(&mut fields, &request.request_id, "SetSalary", request);
     let id = fields.id("employee_id", &request.employee_id);
-    let salary_pence = salary(&mut fields, "salary_pence", request.salary_pence);
+    if request.salary_pence.is_none() {
+        fields.bad("salary_pence", "is required");
+    }
+    let salary_pence = salary(&mut fields, "salary_pence", request.salary_pence.unwrap_or(0));
     let effective_date = day(&mut fields, "effective_date", &request.effective_date);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;

@@ -69,6 +69,7 @@ pub(super) fn payroll_run(run: PayrollRun) -> pb::PayrollRun {
         journal_id: optional(run.journal_id),
         payment_journal_id: optional(run.payment_journal_id),
         reversal_journal_id: optional(run.reversal_journal_id),
+        repayment_journal_id: optional(run.repayment_journal_id),
         etag: if is_kept { run.version.to_string() } else { String::new() },
     }
 }

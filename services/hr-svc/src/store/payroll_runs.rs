@@ -98,6 +98,25 @@ pub(crate) async fn update(
     if updated == 1 { Ok(()) } else { Err(HrError::StaleRunEtag(run.id)) }
 }
 
+/// One version on, with the event that tells of the money that came back.
+pub(crate) async fn note_repaid(
+    tx: &mut PgConnection,
+    run: &PayrollRun,
+    event_id: Uuid,
+) -> Result<(), HrError> {
+    let updated = sqlx::query!(
+        "update hr.payroll_runs set version = $2, repaid_event_id = $3
+         where id = $1 and version = $2 - 1 and status = 'reversed'",
+        run.id as _,
+        run.version,
+        event_id,
+    )
+    .execute(tx)
+    .await?
+    .rows_affected();
+    if updated == 1 { Ok(()) } else { Err(HrError::StaleRunEtag(run.id)) }
+}
+
 /// A mirror is a draft only while its payslips are written. No event is of its own.
 pub(crate) async fn close_mirror(
     tx: &mut PgConnection,
@@ -123,7 +142,7 @@ pub(crate) async fn get(db: &mut PgConnection, id: PayrollRunId) -> Result<Payro
                   payslip_count, to_jsonb(r) as "totals!: _", created_at, approved_at, paid_on, reversed_on,
                   reverses_run_id as "reverses_run_id: _",
                   (select m.id from hr.payroll_runs m where m.reverses_run_id = r.id) as "reversal_run_id: _",
-                  journal_id, payment_journal_id, reversal_journal_id, version
+                  journal_id, payment_journal_id, reversal_journal_id, repayment_journal_id, version
            from hr.payroll_runs r where id = $1"#,
         id as _,
     )
@@ -187,7 +206,7 @@ pub(crate) async fn list(
                   payslip_count, to_jsonb(r) as "totals!: _", created_at, approved_at, paid_on, reversed_on,
                   reverses_run_id as "reverses_run_id: _",
                   (select m.id from hr.payroll_runs m where m.reverses_run_id = r.id) as "reversal_run_id: _",
-                  journal_id, payment_journal_id, reversal_journal_id, version
+                  journal_id, payment_journal_id, reversal_journal_id, repayment_journal_id, version
            from hr.payroll_runs r
            where ($1::uuid is null or id < $1)
              and ($2::date is null or period = $2)
@@ -215,9 +234,10 @@ pub(crate) async fn note_journal(
         "update hr.payroll_runs
          set journal_id = case when approved_event_id = $2 then $3 else journal_id end,
              payment_journal_id = case when paid_event_id = $2 then $3 else payment_journal_id end,
-             reversal_journal_id = case when reversed_event_id = $2 then $3 else reversal_journal_id end
+             reversal_journal_id = case when reversed_event_id = $2 then $3 else reversal_journal_id end,
+             repayment_journal_id = case when repaid_event_id = $2 then $3 else repayment_journal_id end
          where id in ($1, (select reverses_run_id from hr.payroll_runs where id = $1))
-           and $2 in (approved_event_id, paid_event_id, reversed_event_id)",
+           and $2 in (approved_event_id, paid_event_id, reversed_event_id, repaid_event_id)",
         id as _,
         event_id,
         journal_id,

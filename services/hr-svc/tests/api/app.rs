@@ -179,7 +179,7 @@ impl App {
     ) -> Result<pb::Employee, Status> {
         let request = pb::SetSalaryRequest {
             employee_id: employee.employee_id.clone(),
-            salary_pence,
+            salary_pence: Some(salary_pence),
             effective_date: effective_date.to_owned(),
             ..Default::default()
         };

@@ -5,8 +5,8 @@ with told as (
   select coalesce(sum(case event_type
     when 'payroll.approved' then (data->'net'->>'amount')::numeric
     when 'payroll.paid' then -(data->'net'->>'amount')::numeric
-    when 'payroll.reversed' then
-      case when coalesce((data->>'wasPaid')::boolean, false) then 0 else -(data->'approved'->'net'->>'amount')::numeric end
+    when 'payroll.reversed' then -(data->'approved'->'net'->>'amount')::numeric
+    when 'payroll.repaid' then (data->'net'->>'amount')::numeric
     else 0 end), 0) as owed
   from told
 )
@@ -20,6 +20,9 @@ where not exists (
     and sum(employee_ni_pence) = r.employee_ni_pence and sum(employee_pension_pence) = r.employee_pension_pence
     and sum(employer_ni_pence) = r.employer_ni_pence and sum(employer_pension_pence) = r.employer_pension_pence
     and sum(net_pence) = r.net_pence)
+union all
+select 'run ' || r.id || ' told of money that came back if it was paid' from hr.payroll_runs r
+where r.kind <> 'reversal' and (r.status = 'reversed' and r.paid_on is not null) <> (r.repaid_event_id is not null)
 union all
 select 'payslip ' || p.id || ' is what its days earn, less what was paid before' from hr.payslips p
 where p.gross_pence <> (select coalesce(sum((e->>'gross_pence')::bigint), 0) from jsonb_array_elements(p.earnings) e)

@@ -15,6 +15,18 @@ impl App {
         self.log.catch_up("ledger").await;
     }
 
+    /// The key of a run's event of a type.
+    async fn event(&self, run: &PayrollRun, event_type: &str) -> String {
+        sqlx::query_scalar(
+            "select payload->>'id' from hr.events_log where payload->>'subject' = $1 and event_type = $2",
+        )
+        .bind(&run.payroll_run_id)
+        .bind(event_type)
+        .fetch_one(&self.db)
+        .await
+        .unwrap()
+    }
+
     /// The key of the newest event of a run.
     async fn newest_event(&self, run: &PayrollRun) -> String {
         sqlx::query_scalar(
@@ -56,13 +68,25 @@ async fn a_run_keeps_the_journals_of_what_it_told() {
     assert_eq!((seen.reversal_journal_id.as_str(), seen.etag.as_str()), ("", "3"));
     let (_, mirror) = app.reverse(&run).await.unwrap();
     // The reversal may be booked for the run or for its mirror.
-    let (reversed, event) =
-        posted("payroll", &mirror.payroll_run_id, &app.newest_event(&run).await);
+    let reversal = app.event(&run, "payroll.reversed").await;
+    let (reversed, event) = posted("payroll", &mirror.payroll_run_id, &reversal);
     app.hear(&[event]).await;
     let seen = app.get_run(id).await.unwrap();
     assert_eq!(
-        [seen.journal_id, seen.payment_journal_id, seen.reversal_journal_id],
-        [booked, paid, reversed]
+        [&seen.reversal_journal_id, &seen.repayment_journal_id, &seen.etag],
+        [reversed.as_str(), "", "5"]
+    );
+    let (repaid, event) = posted("payroll", id, &app.event(&run, "payroll.repaid").await);
+    app.hear(&[event]).await;
+    let seen = app.get_run(id).await.unwrap();
+    assert_eq!(
+        [
+            seen.journal_id,
+            seen.payment_journal_id,
+            seen.reversal_journal_id,
+            seen.repayment_journal_id
+        ],
+        [booked, paid, reversed, repaid]
     );
     assert!(app.log.dead_letters().await.is_empty());
 }

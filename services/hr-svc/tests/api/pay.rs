@@ -1,7 +1,7 @@
-//! Who sees what somebody earns, with real keys and tokens.
+//! Who sees, and who says, what somebody earns, with real keys and tokens.
 
 use proto::hr::v1::{
-    CreateEmployeeRequest, Employee, GetEmployeeRequest, ListEmployeesRequest,
+    CreateEmployeeRequest, Employee, GetEmployeeRequest, ListEmployeesRequest, SetSalaryRequest,
     UpdateEmployeeRequest, hr_service_client::HrServiceClient,
 };
 use testkit::{Keys, refusal};
@@ -12,6 +12,7 @@ use crate::app::{App, ann, change};
 const WRITES: &str = "employees.write";
 const READS: &str = "employees.read";
 const SEES_PAY: &str = "pay.read";
+const SAYS_PAY: &str = "pay.write";
 
 struct Doors {
     app: App,
@@ -71,7 +72,7 @@ async fn update(caller: &mut Caller, request: UpdateEmployeeRequest) -> Result<E
 #[tokio::test]
 async fn pay_is_shown_to_those_who_may_see_it() {
     let doors = Doors::start().await;
-    for permissions in [&[WRITES, READS, SEES_PAY][..], &["*"]] {
+    for permissions in [&[WRITES, READS, SEES_PAY, SAYS_PAY][..], &["*"]] {
         let seen = doors.look(permissions).await;
         for one in [seen.created, seen.got, seen.listed, seen.updated] {
             assert_eq!(one.salary_pence, Some(3_000_000), "{permissions:?}");
@@ -83,7 +84,7 @@ async fn pay_is_shown_to_those_who_may_see_it() {
 #[tokio::test]
 async fn pay_is_shown_to_nobody_else_by_any_method() {
     let doors = Doors::start().await;
-    let seen = doors.look(&[WRITES, READS]).await;
+    let seen = doors.look(&[WRITES, READS, SAYS_PAY]).await;
     for one in [&seen.created, &seen.got, &seen.listed, &seen.updated] {
         assert_eq!((one.salary_pence, &one.payroll_meta), (None, &None));
         assert_eq!(one.role, "baker", "the rest is shown");
@@ -94,6 +95,51 @@ async fn pay_is_shown_to_nobody_else_by_any_method() {
     assert_eq!((whole.salary_pence, whole.payroll_meta), (Some(3_000_000), ann().payroll_meta));
     let sees_only = doors.caller(&[SEES_PAY]).get_employee(GetEmployeeRequest::default()).await;
     refusal(sees_only).is(Code::PermissionDenied, "PERMISSION_MISSING");
+}
+
+#[tokio::test]
+async fn pay_is_said_by_those_only_who_may() {
+    let doors = Doors::start().await;
+    let mut writer = doors.caller(&[WRITES, SEES_PAY]);
+    let unpaid = || CreateEmployeeRequest { salary_pence: 0, payroll_meta: None, ..ann() };
+    let paid = CreateEmployeeRequest { salary_pence: 1, ..unpaid() };
+    let withheld = CreateEmployeeRequest { payroll_meta: ann().payroll_meta, ..unpaid() };
+    let created = create(&mut writer, unpaid()).await.unwrap();
+    let to = Employee {
+        name: "Anna".to_owned(),
+        salary_pence: Some(1),
+        payroll_meta: ann().payroll_meta,
+        ..created.clone()
+    };
+    let set = SetSalaryRequest {
+        employee_id: created.employee_id.clone(),
+        salary_pence: Some(1),
+        ..Default::default()
+    };
+    let refused = [
+        refusal(create(&mut writer, paid.clone()).await),
+        refusal(create(&mut writer, withheld.clone()).await),
+        refusal(update(&mut writer, change(&to, &["salary_pence"])).await),
+        refusal(update(&mut writer, change(&to, &["name", "payroll_meta"])).await),
+        refusal(writer.set_salary(set.clone()).await),
+    ];
+    for refused in refused {
+        refused.is(Code::PermissionDenied, "PERMISSION_MISSING");
+        assert_eq!(refused.facts, [format!("permission: {SAYS_PAY}")]);
+    }
+    let all = doors.caller(&["*"]);
+    let seen = get(&mut all.clone(), &created.employee_id).await.unwrap();
+    assert_eq!(seen, created, "nothing of it was done");
+    assert_eq!(doors.app.counts().await, (1, 1, 1));
+    // A name is no pay, and pay is set with `pay.write` alone.
+    update(&mut writer, change(&to, &["name"])).await.unwrap();
+    doors.caller(&[SAYS_PAY]).set_salary(set).await.unwrap();
+    let mut both = doors.caller(&[WRITES, SAYS_PAY]);
+    create(&mut both, paid).await.unwrap();
+    create(&mut both, withheld).await.unwrap();
+    update(&mut both, change(&to, &["salary_pence", "payroll_meta"])).await.unwrap();
+    let seen = get(&mut all.clone(), &created.employee_id).await.unwrap();
+    assert_eq!((seen.salary_pence, seen.payroll_meta), (Some(1), to.payroll_meta));
 }
 
 #[tokio::test]

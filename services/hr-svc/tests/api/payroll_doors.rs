@@ -77,11 +77,12 @@ async fn each_method_needs_its_permission_and_no_other() {
 async fn salaries_and_employments_have_doors_of_their_own() {
     let (app, keys) = doors().await;
     let caller = |permissions: &[&str]| app.with_token(keys.token(permissions, 600));
-    let ann = caller(&["employees.write"]).create_employee(ann()).await.unwrap().into_inner();
+    let mut owner = caller(&["employees.write", "pay.write"]);
+    let ann = owner.create_employee(ann()).await.unwrap().into_inner();
     let employee_id = ann.employee.unwrap().employee_id;
     let set = SetSalaryRequest {
         employee_id: employee_id.clone(),
-        salary_pence: 5,
+        salary_pence: Some(5),
         ..Default::default()
     };
     let list = ListSalariesRequest { employee_id: employee_id.clone(), ..Default::default() };
@@ -90,8 +91,10 @@ async fn salaries_and_employments_have_doors_of_their_own() {
     let back = pb::RehireEmployeeRequest { employee_id, ..Default::default() };
     let correct = pb::CorrectFirstDayRequest::default();
     let mut nobody = caller(&["employees.read", "payroll.run"]);
+    let mut writer = caller(&["employees.write"]);
     let refused = [
-        (refusal(nobody.set_salary(set.clone()).await), "employees.write"),
+        (refusal(nobody.set_salary(set.clone()).await), "pay.write"),
+        (refusal(writer.set_salary(set.clone()).await), "pay.write"),
         (refusal(nobody.list_salaries(list.clone()).await), "pay.read"),
         (refusal(nobody.terminate_employee(leave.clone()).await), "employees.write"),
         (refusal(nobody.rehire_employee(back).await), "employees.write"),
@@ -102,7 +105,7 @@ async fn salaries_and_employments_have_doors_of_their_own() {
         assert_eq!(refused.facts, [format!("permission: {permission}")]);
     }
     let shown =
-        caller(&["employees.write"]).set_salary(set).await.unwrap().into_inner().employee.unwrap();
+        caller(&["pay.write"]).set_salary(set).await.unwrap().into_inner().employee.unwrap();
     assert_eq!(
         (shown.salary_pence, shown.payroll_meta),
         (None, None),
@@ -117,7 +120,7 @@ async fn salaries_and_employments_have_doors_of_their_own() {
 #[tokio::test]
 async fn a_preview_shows_payslips_to_those_who_may_see_pay() {
     let (app, keys) = doors().await;
-    let mut writer = app.with_token(keys.token(&["employees.write"], 600));
+    let mut writer = app.with_token(keys.token(&["employees.write", "pay.write"], 600));
     let request = pb::CreateEmployeeRequest { hire_date: "2024-01-01".to_owned(), ..ann() };
     writer.create_employee(request).await.unwrap();
     let preview = pb::CreatePayrollRunRequest { validate_only: true, ..regular("2024-05") };

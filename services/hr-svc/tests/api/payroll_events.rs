@@ -47,8 +47,13 @@ async fn each_move_of_a_run_is_told_with_its_totals() {
     let reversed = json!({
         "payrollRunId": run.payroll_run_id,
         "reversalId": mirror.payroll_run_id,
-        "approved": totals(&day(app.today().await)),
+        "approved": totals("2024-02-29"),
         "wasPaid": true,
+    });
+    let repaid = json!({
+        "payrollRunId": run.payroll_run_id,
+        "net": pounds("926.49"),
+        "payDate": day(app.today().await),
     });
     let expected = [
         ("payroll.drafted".to_owned(), 1, drafted.clone()),
@@ -56,6 +61,7 @@ async fn each_move_of_a_run_is_told_with_its_totals() {
         ("payroll.approved".to_owned(), 3, totals("2024-02-29")),
         ("payroll.paid".to_owned(), 4, paid),
         ("payroll.reversed".to_owned(), 5, reversed),
+        ("payroll.repaid".to_owned(), 6, repaid),
     ];
     assert_eq!(app.log.events_of(&run.payroll_run_id).await, expected);
     assert_eq!(
@@ -68,6 +74,23 @@ async fn each_move_of_a_run_is_told_with_its_totals() {
     app.discard(&draft).await.unwrap();
     let told = app.log.told_of(&draft.payroll_run_id).await;
     assert_eq!(told, [("payroll.drafted".to_owned(), 1), ("payroll.discarded".to_owned(), 2)]);
+    app.check_books().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_taken_back_unpaid_before_its_own_day_tells_of_that_day_and_of_no_money() {
+    let app = App::start().await;
+    app.hire(1_200_000, "2024-01-01").await;
+    let next = day(app.today().await.checked_add_months(chrono::Months::new(1)).unwrap());
+    let run = app.run(regular(&next[..7])).await;
+    let (reversed, _) = app.reverse(&run).await.unwrap();
+    let told = app.log.events_of(&run.payroll_run_id).await;
+    let kinds: Vec<&str> = told.iter().map(|(kind, ..)| kind.as_str()).collect();
+    assert_eq!(kinds, ["payroll.drafted", "payroll.approved", "payroll.reversed"]);
+    let (approved, reversal) = (&told[1].2, &told[2].2);
+    assert_eq!(reversal["approved"], *approved, "the same sums on the same day");
+    assert!(approved["effectiveDate"].as_str().unwrap().starts_with(&next[..7]));
+    assert!(approved["effectiveDate"].as_str().unwrap() > reversed.reverse_date.as_str());
     app.check_books().await;
 }
 
@@ -95,6 +118,8 @@ async fn an_event_names_the_request_that_it_follows_from() {
         etag: String::new(),
     };
     payroll.reverse_payroll_run(reverse).await.unwrap();
+    // The reversal and the money that came back follow from the same request.
+    asked.push(asked.last().unwrap().clone());
     let told: Vec<Option<String>> =
         sqlx::query_scalar("select payload->>'requestid' from hr.events_log order by id")
             .fetch_all(&app.db)
@@ -117,7 +142,7 @@ async fn nobodys_pay_is_told() {
     app.reverse(&run).await.unwrap();
     let told: Vec<Value> =
         sqlx::query_scalar("select payload from hr.events_log").fetch_all(&app.db).await.unwrap();
-    assert_eq!(told.len(), 9);
+    assert_eq!(told.len(), 10);
     // 91919196 / 12 = 7659933, in pence and in pounds; and whose run it was is not said.
     for event in told {
         let is_run = event["type"].as_str().unwrap().starts_with("payroll.");

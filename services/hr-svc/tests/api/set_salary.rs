@@ -14,7 +14,7 @@ fn request(employee: &Employee, salary_pence: i64, effective_date: &str) -> SetS
     SetSalaryRequest {
         request_id: new_id(),
         employee_id: employee.employee_id.clone(),
-        salary_pence,
+        salary_pence: Some(salary_pence),
         effective_date: effective_date.to_owned(),
         etag: String::new(),
     }
@@ -83,7 +83,7 @@ async fn the_same_again_changes_nothing() {
         assert_eq!(answer.unwrap().into_inner().employee.unwrap().etag, "3");
     }
     assert_eq!(app.log.told_of(&ann.employee_id).await.len(), 3);
-    let other = SetSalaryRequest { salary_pence: 301, ..request };
+    let other = SetSalaryRequest { salary_pence: Some(301), ..request };
     let refused = refusal(app.client.clone().set_salary(other).await);
     refused.is(Code::AlreadyExists, "REQUEST_ID_USED");
 }
@@ -94,13 +94,16 @@ async fn bad_fields_strangers_and_stale_etags_are_refused() {
     let bad = SetSalaryRequest {
         request_id: "x".to_owned(),
         employee_id: "ann".to_owned(),
-        salary_pence: 2_000_000_001,
+        salary_pence: Some(2_000_000_001),
         effective_date: "1899-12-31".to_owned(),
         etag: String::new(),
     };
     let refused = refusal(app.client.clone().set_salary(bad).await);
     refused.names(&["request_id", "employee_id", "salary_pence", "effective_date"]);
     let ann = app.hire(100, "2020-01-01").await;
+    // Nobody's pay is 0 because it was left out.
+    let left_out = SetSalaryRequest { salary_pence: None, ..request(&ann, 0, "") };
+    refusal(app.client.clone().set_salary(left_out).await).names(&["salary_pence"]);
     let nobody = Employee { employee_id: new_id(), ..ann.clone() };
     let refused = refusal(app.set_salary(&nobody, 1, "").await);
     refused.is(Code::NotFound, "EMPLOYEE_NOT_FOUND");

@@ -16,7 +16,7 @@ pub(crate) struct HrBooks {
 
 impl Apply for HrBooks {
     const TYPES: &'static [&'static str] =
-        &["payroll.approved", "payroll.paid", "payroll.reversed"];
+        &["payroll.approved", "payroll.paid", "payroll.reversed", "payroll.repaid"];
 
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
         book(tx, &self.log, SOURCE, events, read).await
@@ -43,8 +43,13 @@ fn read(event: &Event) -> Result<Told, ApplyError> {
             // It refers to the run that it takes back, so that all of a run balances.
             let run_id = read_id(&data.payroll_run_id)?;
             let wages = wages(run_id, &approved)?;
-            let fact = Fact::PayrollReversed { approved: wages, was_paid: data.was_paid };
-            (fact, day(&approved.effective_date)?)
+            (Fact::PayrollReversed(wages), day(&approved.effective_date)?)
+        }
+        "payroll.repaid" => {
+            let data: PayrollPaid = event.data()?;
+            let run_id = read_id(&data.payroll_run_id)?;
+            let net = amount(data.net.as_ref())?;
+            (Fact::PayrollRepaid { run_id, net }, day(&data.pay_date)?)
         }
         _ => return Err(not_booked(event)),
     }))

@@ -88,9 +88,12 @@ pub(crate) enum Fact {
         run_id: Uuid,
         net: Money,
     },
-    PayrollReversed {
-        approved: Wages,
-        was_paid: bool,
+    /// What was approved is taken back.
+    PayrollReversed(Wages),
+    /// What was paid came back.
+    PayrollRepaid {
+        run_id: Uuid,
+        net: Money,
     },
 }
 
@@ -170,13 +173,8 @@ pub(crate) fn book(fact: &Fact) -> Result<Vec<Line>, NotBookable> {
         Fact::StockLost { document, cost } => document.pair(STOCK_LOSS, STOCK, *cost),
         Fact::PayrollApproved(wages) => approved(wages)?,
         Fact::PayrollPaid { run_id, net } => payroll(*run_id).pair(NET_WAGES, BANK, *net),
-        Fact::PayrollReversed { approved: wages, was_paid } => {
-            let mut lines = mirror(approved(wages)?);
-            if *was_paid {
-                lines.extend(payroll(wages.run_id).pair(BANK, NET_WAGES, wages.net));
-            }
-            lines
-        }
+        Fact::PayrollReversed(wages) => mirror(approved(wages)?),
+        Fact::PayrollRepaid { run_id, net } => payroll(*run_id).pair(BANK, NET_WAGES, *net),
     };
     balanced(lines.into_iter().filter(|line| !line.amount.is_zero()).collect())
 }

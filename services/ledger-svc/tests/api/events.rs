@@ -192,6 +192,14 @@ impl Pay {
             effective_date: date.to_owned(),
         }
     }
+
+    fn paid(self, run: &str, date: &str) -> PayrollPaid {
+        PayrollPaid {
+            payroll_run_id: run.to_owned(),
+            net: money(&amount(self.net())),
+            pay_date: date.to_owned(),
+        }
+    }
 }
 
 pub(crate) fn amount(pence: i64) -> String {
@@ -204,12 +212,12 @@ pub(crate) fn approved(run: &str, pay: Pay, date: &str) -> NewEvent {
 }
 
 pub(crate) fn paid_out(run: &str, pay: Pay, date: &str) -> NewEvent {
-    let data = PayrollPaid {
-        payroll_run_id: run.to_owned(),
-        net: money(&amount(pay.net())),
-        pay_date: date.to_owned(),
-    };
-    NewEvent::new("payroll.paid", run, 3, &data, &Cause::of_call())
+    NewEvent::new("payroll.paid", run, 3, &pay.paid(run, date), &Cause::of_call())
+}
+
+/// The net wages of a run that was taken back came back.
+pub(crate) fn repaid(run: &str, pay: Pay, date: &str) -> NewEvent {
+    NewEvent::new("payroll.repaid", run, 5, &pay.paid(run, date), &Cause::of_call())
 }
 
 pub(crate) fn taken_back(run: &str, pay: Pay, was_paid: bool, date: &str) -> NewEvent {

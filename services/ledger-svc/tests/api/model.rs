@@ -14,7 +14,7 @@ use crate::{
     app::{App, capital, lines, new_id, pence},
     events::{
         Pay, allocated, amount, approved, bounced, credited, found, issued, paid, paid_out,
-        refunded, stock, taken_back, voided, written_off,
+        refunded, repaid, stock, taken_back, voided, written_off,
     },
 };
 
@@ -70,6 +70,8 @@ struct Run {
     id: String,
     pay: Pay,
     paid: bool,
+    /// Its own day.
+    on: NaiveDate,
 }
 
 struct Life {
@@ -351,7 +353,7 @@ impl Life {
         let pay = Pay([gross, paye, employee_ni, employer_ni, employee_pension, employer_pension]);
         self.book_run(pay, on, 1);
         self.happen("hr", approved(&id, pay, &on.to_string()));
-        self.runs.push(Run { id, pay, paid: false });
+        self.runs.push(Run { id, pay, paid: false, on });
         self.saw("payroll.approved");
     }
 
@@ -386,15 +388,17 @@ impl Life {
     }
 
     fn take_back_run(&mut self) {
-        let Some(Run { id, pay, paid }) = self.dice.take(&mut self.runs) else { return };
-        let on = self.some_day();
+        let Some(Run { id, pay, paid, on }) = self.dice.take(&mut self.runs) else { return };
         self.book_run(pay, on, -1);
-        if paid {
-            self.wages += pay.net();
-            self.books.post(on, &[("1200", pay.net()), ("2220", -pay.net())]);
-        }
         self.happen("hr", taken_back(&id, pay, paid, &on.to_string()));
         self.saw("payroll.reversed");
+        if paid {
+            let on = self.some_day();
+            self.wages += pay.net();
+            self.books.post(on, &[("1200", pay.net()), ("2220", -pay.net())]);
+            self.happen("hr", repaid(&id, pay, &on.to_string()));
+            self.saw("payroll.repaid");
+        }
     }
 
     async fn post_by_hand(&mut self) {
@@ -544,7 +548,7 @@ impl Life {
         let at = format!("seed {}, step {step}", self.seed);
         assert_eq!(self.app.log.dead_letters().await, [""; 0], "{at}");
         let days: BTreeSet<NaiveDate> = self.books.days.keys().map(|(day, _)| *day).collect();
-        for day in days.iter().copied().chain([NaiveDate::from_ymd_opt(9999, 12, 31).unwrap()]) {
+        for day in days.iter().copied().chain([NaiveDate::from_ymd_opt(2999, 12, 31).unwrap()]) {
             let booked = self.booked_up_to(&day.to_string()).await;
             assert_eq!(booked, self.books.up_to(day), "{at}, up to {day}");
             assert_eq!(booked.values().sum::<i64>(), 0, "{at}, up to {day}");

@@ -5,7 +5,7 @@ use proto::events::v1::{PayrollDrafted, PayrollReversed};
 
 use crate::{
     app::{App, Journal, new_id},
-    events::{Pay, approved, paid_out, taken_back},
+    events::{Pay, approved, paid_out, repaid, taken_back},
 };
 
 const DAY: &str = "2026-03-31";
@@ -53,16 +53,27 @@ async fn a_run_that_is_taken_back_leaves_nothing_of_itself() {
     for was_paid in [false, true] {
         let run = new_id();
         let mut events = vec![approved(&run, PAY, DAY)];
-        let mut lines = TAKEN_BACK.to_vec();
         if was_paid {
             events.push(paid_out(&run, PAY, DAY));
-            lines.extend(["1200 3810.00 0.00", "2220 0.00 3810.00"]);
         }
-        events.push(taken_back(&run, PAY, was_paid, "2026-04-03"));
+        let reversal = events.len();
+        events.push(taken_back(&run, PAY, was_paid, DAY));
+        if was_paid {
+            events.push(repaid(&run, PAY, "2026-04-03"));
+        }
         app.hear_from("hr", &events).await;
         let document = format!("payroll {run}");
-        let expected = Journal::of(&document, "payroll.reversed", "2026-04-03", &lines);
-        assert_eq!(app.journal(events.last().unwrap()).await, Some(expected));
+        // The wages were never owed: March has none of them, and the money that came back is April's.
+        let expected = Journal::of(&document, "payroll.reversed", DAY, &TAKEN_BACK);
+        assert_eq!(app.journal(&events[reversal]).await, Some(expected));
+        if was_paid {
+            let lines = ["1200 3810.00 0.00", "2220 0.00 3810.00"];
+            let expected = Journal::of(&document, "payroll.repaid", "2026-04-03", &lines);
+            assert_eq!(app.journal(events.last().unwrap()).await, Some(expected));
+        }
+        let wages = app.balances(DAY).await.into_iter().filter(|one| one.starts_with('7'));
+        let nothing = ["7000 0.00", "7006 0.00", "7007 0.00"];
+        assert_eq!(wages.collect::<Vec<_>>(), nothing, "was paid: {was_paid}");
         let left: Vec<String> = sqlx::query_scalar(
             "select account from ledger.ledger_entries where ref_type = 'payroll' and ref_id = $1::uuid
              group by account having sum(debit) <> sum(credit)",
