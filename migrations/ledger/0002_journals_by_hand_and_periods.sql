@@ -124,3 +124,31 @@ end $$;
 
 create trigger account_days_derived before insert or update or delete or truncate on ledger.account_days
   for each statement execute function ledger.refuse_direct_change();
+
+-- All lines of a journal come by one statement, which balances them: what a journal costs to check grows with its lines, not with their
+-- square, and is part of the statement's own time. What comes later finds lines there.
+drop trigger ledger_entries_balance_check on ledger.ledger_entries;
+drop function ledger.refuse_unbalanced();
+
+create function ledger.refuse_unbalanced() returns trigger language plpgsql as $$
+declare
+  journal uuid;
+begin
+  select a.journal_id into journal
+  from (select journal_id, count(*) as count from added group by journal_id) a
+  where a.count <> (select count(*) from ledger.ledger_entries e where e.journal_id = a.journal_id) limit 1;
+  if found then
+    raise exception 'journal % has its entries', journal
+      using errcode = 'check_violation', constraint = 'ledger_entries_journal_check';
+  end if;
+  select journal_id into journal
+  from added group by journal_id having count(*) < 2 or sum(debit) <> sum(credit) limit 1;
+  if found then
+    raise exception 'journal % does not balance', journal
+      using errcode = 'check_violation', constraint = 'ledger_entries_balance_check';
+  end if;
+  return null;
+end $$;
+
+create trigger ledger_entries_balance_check after insert on ledger.ledger_entries
+  referencing new table as added for each statement execute function ledger.refuse_unbalanced();

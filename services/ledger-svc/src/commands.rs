@@ -20,7 +20,7 @@ pub(crate) use update_account::{UpdateAccount, update_account};
 
 use std::collections::HashMap;
 
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 use log::{Cause, NewEvent};
 use money::MoneyError;
 use proto::events::v1::{AccountChanged, JournalLine, JournalPosted};
@@ -107,8 +107,16 @@ impl Accounts {
     }
 }
 
-/// Refuses a day whose month takes no journals any more.
-fn admit_day(day: NaiveDate, closed_through: Option<Month>) -> Result<(), LedgerError> {
+/// Refuses a day that is mistyped (more than a year ahead), or whose month takes no journals any more.
+fn admit_day(
+    day: NaiveDate,
+    today: NaiveDate,
+    closed_through: Option<Month>,
+) -> Result<(), LedgerError> {
+    let last = today.checked_add_months(Months::new(12)).unwrap_or(NaiveDate::MAX);
+    if day > last {
+        return Err(LedgerError::TooFarAhead(last));
+    }
     let period = Month::of(day);
     match closed_through {
         Some(closed_through) if period <= closed_through => {

@@ -41,9 +41,11 @@ pub(crate) enum LedgerError {
     PeriodNotOver(Month),
     #[error("months are closed in their order and reopened in the other: {first} comes first")]
     PeriodOutOfOrder { first: Month },
-    /// One of several that are posted together.
-    #[error("journal {place}: {error}")]
-    InBatch { place: usize, error: Box<Self> },
+    #[error("is after {0}, a year from today")]
+    TooFarAhead(NaiveDate),
+    /// A journal to be posted; by its place, if it is one of a batch.
+    #[error("{}{error}", place.map(|place| format!("journal {place}: ")).unwrap_or_default())]
+    InJournal { place: Option<usize>, error: Box<Self> },
     #[error("request_id {0} was used for another request")]
     RequestIdUsed(Uuid),
     #[error("the database cannot be used now")]
@@ -69,8 +71,8 @@ impl Refusal for LedgerError {
             | Self::PeriodClosed { .. }
             | Self::PeriodNotOver(_)
             | Self::PeriodOutOfOrder { .. } => Code::FailedPrecondition,
-            Self::ReversedTooEarly(_) => Code::InvalidArgument,
-            Self::InBatch { error, .. } => error.code(),
+            Self::ReversedTooEarly(_) | Self::TooFarAhead(_) => Code::InvalidArgument,
+            Self::InJournal { error, .. } => error.code(),
             Self::Database(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
@@ -92,8 +94,8 @@ impl Refusal for LedgerError {
             Self::PeriodClosed { .. } => "PERIOD_CLOSED",
             Self::PeriodNotOver(_) => "PERIOD_NOT_OVER",
             Self::PeriodOutOfOrder { .. } => "PERIOD_OUT_OF_ORDER",
-            Self::ReversedTooEarly(_) => "INVALID_REQUEST",
-            Self::InBatch { error, .. } => error.reason(),
+            Self::ReversedTooEarly(_) | Self::TooFarAhead(_) => "INVALID_REQUEST",
+            Self::InJournal { error, .. } => error.reason(),
             Self::RequestIdUsed(_) => "REQUEST_ID_USED",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -122,14 +124,15 @@ impl Refusal for LedgerError {
             Self::PeriodNotOver(period) | Self::PeriodOutOfOrder { first: period } => {
                 vec![fact("period", period)]
             }
-            Self::InBatch { place, error } => {
+            Self::InJournal { place, error } => {
                 let mut facts = error.metadata();
-                facts.push(fact("journal", place));
+                facts.extend(place.map(|place| fact("journal", &place)));
                 facts
             }
             Self::RequestIdUsed(id) => vec![fact("request_id", id)],
             Self::ChartFull(_)
             | Self::ReversedTooEarly(_)
+            | Self::TooFarAhead(_)
             | Self::Database(_)
             | Self::Internal(_) => Vec::new(),
         }
@@ -137,7 +140,15 @@ impl Refusal for LedgerError {
 
     fn fields(&self) -> Vec<(String, String)> {
         match self {
-            Self::ReversedTooEarly(_) => vec![("effective_date".to_owned(), self.to_string())],
+            Self::ReversedTooEarly(_) | Self::TooFarAhead(_) => {
+                vec![("effective_date".to_owned(), self.to_string())]
+            }
+            Self::InJournal { place, error } => {
+                let journal =
+                    place.map_or("journal".to_owned(), |place| format!("journals[{place}]"));
+                let within = |(field, why)| (format!("{journal}.{field}"), why);
+                error.fields().into_iter().map(within).collect()
+            }
             Self::AccountNotFound(_)
             | Self::AccountExists(_)
             | Self::ChartFull(_)
@@ -152,7 +163,6 @@ impl Refusal for LedgerError {
             | Self::PeriodClosed { .. }
             | Self::PeriodNotOver(_)
             | Self::PeriodOutOfOrder { .. }
-            | Self::InBatch { .. }
             | Self::RequestIdUsed(_)
             | Self::Database(_)
             | Self::Internal(_) => Vec::new(),

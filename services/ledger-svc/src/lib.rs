@@ -4,7 +4,7 @@
 //! request through [`grpc`] and [`commands`] or [`queries`]. All keep and find what they need by [`store`].
 //!
 //! **Invariant:** a journal has two lines or more, each a debit or a credit of more than nothing, and both sides are equal: by the rules
-//! in [`domain`], which are checked there, and once more by Postgres when the transaction commits.
+//! in [`domain`], which are checked there, and once more by Postgres as the lines are written, which all come by one statement.
 //!
 //! **Invariant:** an event is booked once, however often it comes, and a journal is reversed once; what is booked never changes.
 //!

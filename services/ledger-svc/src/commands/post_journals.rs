@@ -23,6 +23,8 @@ pub(crate) struct PostJournals {
 #[derive(Debug)]
 pub(crate) struct NewJournal {
     pub(crate) id: JournalId,
+    /// In a batch; none of one that comes alone.
+    pub(crate) place: Option<usize>,
     /// None for today.
     pub(crate) effective_date: Option<NaiveDate>,
     pub(crate) description: String,
@@ -83,12 +85,12 @@ async fn admitted(
     let accounts = commands::hold_accounts(tx, journals.iter().map(|one| one.lines.as_slice()));
     let accounts = accounts.await?;
     let origin = commands::by_hand(&cause, request_key.map(|key| key.id));
-    let admit = |(place, journal): (usize, NewJournal)| {
-        let date = journal.effective_date.unwrap_or(today);
+    let admit = |journal: NewJournal| {
+        let (date, place) = (journal.effective_date.unwrap_or(today), journal.place);
         accounts
             .admit(&journal.lines)
-            .and_then(|()| commands::admit_day(date, closed_through))
-            .map_err(|error| LedgerError::InBatch { place, error: Box::new(error) })?;
+            .and_then(|()| commands::admit_day(date, today, closed_through))
+            .map_err(|error| LedgerError::InJournal { place, error: Box::new(error) })?;
         let posting = Posting {
             id: journal.id,
             origin: origin.clone(),
@@ -99,7 +101,7 @@ async fn admitted(
         };
         Ok((posting, date))
     };
-    journals.into_iter().enumerate().map(admit).collect()
+    journals.into_iter().map(admit).collect()
 }
 
 async fn keep(

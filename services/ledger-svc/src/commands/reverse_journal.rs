@@ -95,7 +95,7 @@ async fn reverse(
     let closed_through = store::periods::hold(tx).await?;
     let accounts = commands::hold_accounts(tx, std::iter::once(lines.as_slice())).await?;
     accounts.admit(&lines)?;
-    commands::admit_day(date, closed_through)?;
+    commands::admit_day(date, today, closed_through)?;
 
     let request_id = command.request_key.as_ref().map(|key| key.id);
     let mut posting = Posting {

@@ -131,7 +131,7 @@ pub(super) fn post_journal(request: pb::PostJournalRequest) -> Result<PostJourna
         fields.bad("journal", "is required");
         return Err(fields.refuse());
     };
-    let journal = new_journal(&mut fields, "journal", journal);
+    let journal = new_journal(&mut fields, None, journal);
     fields.done()?;
     let cause = Cause::of_call().with_request(request_id);
     Ok(PostJournals { request_key, cause, journals: vec![journal] })
@@ -149,16 +149,16 @@ pub(super) fn batch_post_journals(
         fields.bad("journals", format!("have {lines} lines: up to {BATCH_LINES_MAX} are possible"));
     }
     let journals = request.journals.into_iter().take(BATCH_MAX).enumerate();
-    let journals = journals
-        .map(|(place, one)| new_journal(&mut fields, &format!("journals[{place}]"), one))
-        .collect();
+    let journals =
+        journals.map(|(place, one)| new_journal(&mut fields, Some(place), one)).collect();
     fields.done()?;
     let cause = Cause::of_call().with_request(request_id);
     Ok(PostJournals { request_key, cause, journals })
 }
 
-/// `field` is where the journal stands in the request.
-fn new_journal(fields: &mut Fields, field: &str, journal: pb::NewJournal) -> NewJournal {
+/// `place` is where the journal stands in a batch.
+fn new_journal(fields: &mut Fields, place: Option<usize>, journal: pb::NewJournal) -> NewJournal {
+    let field = place.map_or("journal".to_owned(), |place| format!("journals[{place}]"));
     let id = JournalId::generate();
     let effective_date =
         fields.optional_date(&format!("{field}.effective_date"), &journal.effective_date);
@@ -185,7 +185,7 @@ fn new_journal(fields: &mut Fields, field: &str, journal: pb::NewJournal) -> New
         }
         (Err(error), _) | (_, Err(error)) => fields.bad(in_lines, error.to_string()),
     }
-    NewJournal { id, effective_date, description, lines }
+    NewJournal { id, place, effective_date, description, lines }
 }
 
 /// None when it is bad.

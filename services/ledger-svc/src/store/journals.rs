@@ -17,7 +17,8 @@ pub(crate) struct Filter {
 }
 
 /// Adds journals, each on its day, and gives the keys of those that are new: of an event that has one already, or that reverse what is
-/// reversed already, none are. One statement however many. Their entries must follow in the same transaction.
+/// reversed already, none are. One statement however many. Their entries must follow in the same transaction, those of each by one
+/// statement.
 pub(crate) async fn insert(
     tx: &mut PgConnection,
     postings: &[(&Posting, NaiveDate)],

@@ -6,6 +6,7 @@ use async_nats::{
     Client,
     jetstream::{self, stream::Stream},
 };
+use chrono::NaiveDate;
 use clap::Parser;
 use ledger_svc::Config;
 use log::NewEvent;
@@ -168,6 +169,14 @@ impl App {
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
         sqlx::query_scalar(count).fetch_one(&self.db).await.unwrap()
+    }
+
+    /// Where the business is.
+    pub(crate) async fn today(&self) -> NaiveDate {
+        sqlx::query_scalar("select (now() at time zone 'Europe/London')::date")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn trial_balance(&self, as_of_date: &str) -> pb::GetTrialBalanceResponse {

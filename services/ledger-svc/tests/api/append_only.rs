@@ -25,27 +25,33 @@ async fn refused(pool: &PgPool, sql: &str) -> Box<dyn DatabaseError> {
 
 /// A journal with entries of (account, debit, credit).
 fn posting(entries: &[(&str, &str, &str)]) -> String {
-    let journal = new_id();
-    let entries: Vec<String> = entries
-        .iter()
-        .map(|(account, debit, credit)| entry(&journal, account, debit, credit))
-        .collect();
+    posting_of(&new_id(), entries)
+}
+
+fn posting_of(journal: &str, entries: &[(&str, &str, &str)]) -> String {
     format!(
         "insert into ledger.journals (id, source, source_event_id, event_type, ref_type, ref_id, effective_date)
          values ('{journal}', 'test', '{}', 'test.made', 'invoice', '{}', '2026-03-31');
          {}",
         new_id(),
         new_id(),
-        entries.concat()
+        added(journal, entries)
     )
 }
 
-fn entry(journal: &str, account: &str, debit: &str, credit: &str) -> String {
+/// All entries by one statement; nothing without any.
+fn added(journal: &str, entries: &[(&str, &str, &str)]) -> String {
+    let entry = |(account, debit, credit): &(&str, &str, &str)| {
+        let (id, document) = (new_id(), new_id());
+        format!("('{id}', '{journal}', '{account}', {debit}, {credit}, 'invoice', '{document}')")
+    };
+    let entries: Vec<String> = entries.iter().map(entry).collect();
+    if entries.is_empty() {
+        return String::new();
+    }
     format!(
-        "insert into ledger.ledger_entries (id, journal_id, account, debit, credit, ref_type, ref_id)
-         values ('{}', '{journal}', '{account}', {debit}, {credit}, 'invoice', '{}');",
-        new_id(),
-        new_id()
+        "insert into ledger.ledger_entries (id, journal_id, account, debit, credit, ref_type, ref_id) values {};",
+        entries.join(", ")
     )
 }
 
@@ -84,7 +90,7 @@ async fn nobody_changes_or_deletes_what_is_booked() {
 }
 
 #[tokio::test]
-async fn a_journal_that_does_not_balance_or_has_no_two_entries_is_refused_at_its_end() {
+async fn a_journal_that_does_not_balance_or_has_no_two_entries_is_refused() {
     let app = App::start().await;
     let bad: [(&[_], _); 5] = [
         (&[], "journals_entries_check"),
@@ -139,12 +145,26 @@ async fn nothing_joins_a_journal_that_was_posted_before_though_it_balances() {
         .fetch_one(&app.db)
         .await
         .unwrap();
-    let two = entry(&journal, "1200", "5.00", "0") + &entry(&journal, "2110", "0", "5.00");
+    let pair = [("1200", "5.00", "0"), ("2110", "0", "5.00")];
+    let joins = added(&journal, &pair);
+    // As old as the journal itself, as far as that can be said.
+    let posted_at = "(select posted_at from ledger.journals)";
+    let as_old = joins
+        .replace("ref_id) values", "ref_id, created_at) values")
+        .replace("'), ('", &format!("', {posted_at}), ('"))
+        .replace("');", &format!("', {posted_at});"));
+    // In the transaction of the journal itself, also once it was checked.
+    let own = new_id();
+    let twice = posting_of(&own, &pair) + &added(&own, &pair);
+    let checked = posting_of(&own, &pair) + "set constraints all immediate;" + &added(&own, &pair);
     for url in logins(&app) {
         let pool = PgPool::connect(&url).await.unwrap();
-        let refusal = refused(&pool, &two).await;
-        assert_eq!(refusal.constraint(), Some("ledger_entries_journal_check"));
+        for late in [&joins, &as_old, &twice, &checked] {
+            let refusal = refused(&pool, late).await;
+            assert_eq!(refusal.constraint(), Some("ledger_entries_journal_check"), "{late}");
+        }
     }
+    assert_eq!(app.count("ledger.journals").await, 1);
     assert_eq!(app.count("ledger.ledger_entries").await, 3);
 }
 

@@ -52,6 +52,9 @@ async fn none_is_posted_when_one_is_to_blame_which_is_named_by_its_place() {
     let refused = refusal(post(&app, batch(vec![good(), good(), on("1210")])).await);
     refused.is(Code::NotFound, "ACCOUNT_NOT_FOUND");
     assert_eq!(refused.facts, ["account: 1210", "journal: 2"]);
+    assert_eq!(refused.message, "journal 2: account 1210 is not in the chart");
+    let refused = refusal(post(&app, batch(vec![good(), capital("1.00", "2206-11-24")])).await);
+    refused.names(&["journals[1].effective_date"]);
     let unbalanced =
         NewJournal { lines: lines(&[("1200", "1.00", ""), ("3200", "", "2.00")]), ..good() };
     let bad = batch(vec![NewJournal { description: String::new(), ..good() }, unbalanced]);

@@ -27,18 +27,17 @@ const A_WHILE: Duration = Duration::from_millis(300);
 /// A journal of March 2020, in the words of Postgres.
 fn in_march() -> String {
     let journal = new_id();
-    let entry = |account: &str, side: &str| {
+    let entry = |account: &str, debit: u8, credit: u8| {
         format!(
-            "insert into ledger.ledger_entries (id, journal_id, account, {side}, ref_type, ref_id)
-             values (gen_random_uuid(), '{journal}', '{account}', 5, 'journal', '{journal}');"
+            "(gen_random_uuid(), '{journal}', '{account}', {debit}, {credit}, 'journal', '{journal}')"
         )
     };
     format!(
         "insert into ledger.journals (id, source, source_event_id, event_type, ref_type, ref_id, effective_date)
          values ('{journal}', 'billing', gen_random_uuid(), 'test.made', 'journal', '{journal}', '2020-03-31');
-         {} {}",
-        entry("1200", "debit"),
-        entry("3200", "credit")
+         insert into ledger.ledger_entries (id, journal_id, account, debit, credit, ref_type, ref_id) values {}, {}",
+        entry("1200", 5, 0),
+        entry("3200", 0, 5)
     )
 }
 

@@ -1,5 +1,6 @@
 //! Months are closed in their order, reopened in the other, and take nothing while they are closed.
 
+use chrono::Days;
 use proto::ledger::v1::{
     ClosePeriodRequest, ListEntriesRequest, ListPeriodsRequest, Period, PeriodState,
     PostJournalRequest, ReopenPeriodRequest, ReverseJournalRequest,
@@ -130,10 +131,10 @@ async fn nothing_is_posted_by_hand_into_a_closed_month() {
     for answer in [app.post(in_january()).await, app.post_request(preview).await] {
         let refused = refusal(answer);
         refused.is(Code::FailedPrecondition, "PERIOD_CLOSED");
-        assert_eq!(refused.facts, ["closed_through: 2020-01", "journal: 0", "period: 2020-01"]);
+        assert_eq!(refused.facts, ["closed_through: 2020-01", "period: 2020-01"]);
     }
     let earlier = refusal(app.post(capital("5.00", "2019-06-30")).await);
-    assert_eq!(earlier.facts, ["closed_through: 2020-01", "journal: 0", "period: 2019-06"]);
+    assert_eq!(earlier.facts, ["closed_through: 2020-01", "period: 2019-06"]);
     let reversal = |day: &str| ReverseJournalRequest {
         journal_id: original.journal_id.clone(),
         effective_date: day.to_owned(),
@@ -272,9 +273,10 @@ async fn months_are_listed_from_the_first_journal_to_now_page_by_page_and_by_sta
     }
     assert_eq!(paged, all);
     // A journal of the future makes months up to it.
-    app.post(capital("1.00", "2099-12-31")).await.unwrap();
+    let ahead = (app.today().await + Days::new(300)).to_string();
+    app.post(capital("1.00", &ahead)).await.unwrap();
     let (page, _) = list(&app, ListPeriodsRequest::default()).await.unwrap();
-    assert_eq!((page.len(), &*page[0].period), (50, "2099-12"));
+    assert_eq!((page.len(), &*page[0].period), (50, &ahead[..7]));
 }
 
 #[tokio::test]

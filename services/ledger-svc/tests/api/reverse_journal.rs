@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use chrono::Days;
 use proto::ledger::v1::{Journal, LockAccountRequest, ReverseJournalRequest};
 use testkit::refusal;
 use tokio::task::JoinSet;
@@ -18,13 +19,6 @@ fn of(journal_id: &str) -> ReverseJournalRequest {
 
 fn on(journal: &Journal, day: &str) -> ReverseJournalRequest {
     ReverseJournalRequest { effective_date: day.to_owned(), ..of(&journal.journal_id) }
-}
-
-async fn today(app: &App) -> String {
-    sqlx::query_scalar("select (now() at time zone 'Europe/London')::date::text")
-        .fetch_one(&app.db)
-        .await
-        .unwrap()
 }
 
 #[tokio::test]
@@ -59,12 +53,13 @@ async fn a_reversal_mirrors_its_original_on_a_day_of_its_own_and_each_names_the_
 async fn without_a_day_it_is_today_or_the_journals_day_if_that_is_later() {
     let app = App::start().await;
     let past = app.post(capital("5.00", DAY)).await.unwrap();
-    let before = today(&app).await;
+    let before = app.today().await.to_string();
     let reversal = app.reverse(of(&past.journal_id)).await.unwrap();
-    assert!([before, today(&app).await].contains(&reversal.effective_date));
-    let future = app.post(capital("5.00", "9999-12-31")).await.unwrap();
+    assert!([before, app.today().await.to_string()].contains(&reversal.effective_date));
+    let ahead = (app.today().await + Days::new(300)).to_string();
+    let future = app.post(capital("5.00", &ahead)).await.unwrap();
     let reversal = app.reverse(of(&future.journal_id)).await.unwrap();
-    assert_eq!(reversal.effective_date, "9999-12-31");
+    assert_eq!(reversal.effective_date, ahead);
 }
 
 #[tokio::test]
@@ -144,10 +139,13 @@ async fn a_journal_of_an_event_is_corrected_by_its_service() {
 }
 
 #[tokio::test]
-async fn it_is_not_before_its_journal_not_on_a_locked_account_and_not_without_one() {
+async fn it_is_not_before_its_journal_not_years_ahead_not_on_a_locked_account_and_not_without_one()
+{
     let app = App::start().await;
     let original = app.post(capital("5.00", DAY)).await.unwrap();
     refusal(app.reverse(on(&original, "2026-03-30")).await).names(&["effective_date"]);
+    let ahead = (app.today().await + Days::new(368)).to_string();
+    refusal(app.reverse(on(&original, &ahead)).await).names(&["effective_date"]);
     let lock = LockAccountRequest { code: "3200".to_owned(), ..Default::default() };
     app.client.clone().lock_account(lock).await.unwrap();
     let refused = refusal(app.reverse(of(&original.journal_id)).await);
