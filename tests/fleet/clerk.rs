@@ -264,19 +264,35 @@ impl<'a> Clerk<'a> {
         ask!(self, "adjust", client, adjust_stock, request);
     }
 
+    /// For an invoice, for an order whose invoice may not be there yet, or for whatever is due.
     async fn be_paid(&mut self) {
-        let invoice = if self.dice.roll(2) == 0 { self.invoice().await } else { None };
-        let customer = invoice.as_ref().map(|invoice| invoice.customer_id.clone());
-        let request = billing::RecordPaymentRequest {
+        let mut request = billing::RecordPaymentRequest {
             request_id: new_id(),
-            customer_id: customer.unwrap_or_else(|| self.customer()),
+            customer_id: self.customer(),
             external_reference: new_id(),
             amount: money(&format!("{}.{:02}", self.dice.roll(40), 1 + self.dice.roll(99))),
-            invoice_id: invoice.map(|invoice| invoice.invoice_id).unwrap_or_default(),
             ..Default::default()
         };
-        let client = self.world.billing();
-        let paid = ask!(self, "be paid", client, record_payment, request);
+        match self.dice.roll(3) {
+            0 => {
+                if let Some(invoice) = self.invoice().await {
+                    request.customer_id = invoice.customer_id;
+                    request.invoice_id = invoice.invoice_id;
+                }
+            }
+            1 => {
+                self.sell().await;
+                if let Some(order_id) = self.orders.last() {
+                    let ask = orders::GetOrderRequest { order_id: order_id.clone() };
+                    let order = self.world.orders().get_order(ask).await.unwrap().into_inner();
+                    let order = order.order.unwrap();
+                    request.customer_id = order.customer_id;
+                    request.order_id = order.order_id;
+                }
+            }
+            _ => (),
+        }
+        let paid = ask!(self, "be paid", self.world.billing(), record_payment, request);
         self.payments.extend(paid.map(|answer| answer.payment.unwrap().payment_id));
     }
 
