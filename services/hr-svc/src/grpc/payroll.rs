@@ -104,7 +104,7 @@ impl pb::payroll_service_server::PayrollService for Payroll {
     ) -> Result<Response<pb::PayPayrollRunResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let pay_date = read::day(&mut fields, "pay_date", &request.pay_date);
+        let pay_date = fields.optional_date("pay_date", &request.pay_date);
         let said = [request.request_id.as_str(), &request.payroll_run_id, &request.etag];
         let command = read::on_run(fields, "PayPayrollRun", &request, said)?;
         let run = commands::pay_payroll_run(&self.log, self.zone, &command, pay_date).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::Datelike;
 use ids::EmployeeId;
 use log::{Cause, RequestKey};
 use prost_types::{FieldMask, Struct};
@@ -43,7 +43,7 @@ pub(super) fn create_employee(
         salary_pence: salary(&mut fields, "salary_pence", request.salary_pence),
         payroll_meta: payroll_meta(&mut fields, "payroll_meta", request.payroll_meta),
         payroll_group: payroll_group(&mut fields, "payroll_group", &request.payroll_group),
-        hire_date: day(&mut fields, "hire_date", &request.hire_date),
+        hire_date: fields.optional_date("hire_date", &request.hire_date),
     };
     fields.done()?;
     Ok(command)
@@ -58,7 +58,7 @@ pub(super) fn employees(
     store::employees::Filter {
         payroll_group: group.map(|group| payroll_group(fields, "payroll_group", &group)),
         role,
-        employed_on: day(fields, "employed_on", &request.employed_on),
+        employed_on: fields.optional_date("employed_on", &request.employed_on),
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn terminate_employee(
     let mut fields = Fields::default();
     let (request_key, cause) = key(&mut fields, request_id, "TerminateEmployee", request);
     let id = fields.id("employee_id", employee_id);
-    let day = day(&mut fields, "last_day", last_day);
+    let day = fields.optional_date("last_day", last_day);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
     Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
@@ -130,7 +130,7 @@ pub(super) fn rehire_employee(request: &pb::RehireEmployeeRequest) -> Result<OnE
     let mut fields = Fields::default();
     let (request_key, cause) = key(&mut fields, request_id, "RehireEmployee", request);
     let id = fields.id("employee_id", employee_id);
-    let day = day(&mut fields, "first_day", first_day);
+    let day = fields.optional_date("first_day", first_day);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
     Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
@@ -146,7 +146,7 @@ pub(super) fn correct_first_day(
     if first_day.is_empty() {
         fields.bad("first_day", "is required");
     }
-    let day = day(&mut fields, "first_day", first_day);
+    let day = fields.optional_date("first_day", first_day);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
     Ok(OnEmployee { request_key, cause, id, etag: given(etag), day })
@@ -160,7 +160,7 @@ pub(super) fn set_salary(request: &pb::SetSalaryRequest) -> Result<SetSalary, St
         fields.bad("salary_pence", "is required");
     }
     let salary_pence = salary(&mut fields, "salary_pence", request.salary_pence.unwrap_or(0));
-    let effective_date = day(&mut fields, "effective_date", &request.effective_date);
+    let effective_date = fields.optional_date("effective_date", &request.effective_date);
     let Some(id) = id else { return Err(fields.refuse()) };
     fields.done()?;
     let etag = given(&request.etag);
@@ -284,15 +284,6 @@ fn payroll_group(fields: &mut Fields, field: &str, group: &str) -> String {
         fields.bad(field, format!("is not 1 to {GROUP_MAX} of a-z, 0-9, _ and -"));
     }
     group.to_owned()
-}
-
-/// A day of a year that somebody can work in; may be empty.
-pub(super) fn day(fields: &mut Fields, field: &str, text: &str) -> Option<NaiveDate> {
-    let day = fields.optional_date(field, text)?;
-    if !(1900..3000).contains(&day.year()) {
-        fields.bad(field, "is not from 1900-01-01 to 2999-12-31");
-    }
-    Some(day)
 }
 
 /// A month such as `2026-11`.
