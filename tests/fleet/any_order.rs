@@ -1,9 +1,9 @@
 //! Services start in any order, wait for what they need, and end when told.
 
-use stack::{Fleet, Interrupt, Nats};
+use stack::{Fleet, Interrupt};
 use testkit::TestDb;
 
-use crate::world::{World, eventually, settings};
+use crate::world::{World, eventually};
 
 #[tokio::test]
 async fn a_fleet_without_nats_waits_for_it_and_goes_on() {
@@ -40,24 +40,8 @@ async fn services_that_come_first_say_what_they_wait_for() {
     let database = TestDb::start().await;
     database.admin(&format!("drop database {} with (force)", database.name)).await;
     database.admin(&format!("create database {}", database.name)).await;
-    let folder = tempfile::tempdir().unwrap();
-    let server = stack::process::which("nats-server").unwrap();
-    let interrupt = Interrupt::default();
-    let nats = Nats::start(&server, &folder.path().join("nats"), &interrupt).unwrap();
-    let settings = settings(&database, nats.url(), folder.path().to_owned());
-
-    let mut fleet = Fleet::new(settings).unwrap();
-    fleet.launch(&interrupt).unwrap();
-    let log = folder.path().join("logs/ledger-svc.log");
-    eventually("word of what is waited for", async || {
-        let said = std::fs::read_to_string(&log).ok()?;
-        said.contains("waiting for the migrations of schema ledger").then_some(())
-    })
-    .await;
-    fleet.migrate(&interrupt).unwrap();
-    fleet.wait_until_ready(&interrupt).unwrap();
-    fleet.stop().unwrap();
-    drop(nats);
+    let mut world = World::begin_on(database, &[]).await;
+    world.launch_before_migrations(&["ledger"]).await;
 }
 
 #[tokio::test]

@@ -5,33 +5,16 @@ use proto::{
     orders::v1::{CancelOrderRequest, ListOrdersRequest, OrderStatus, ShipOrderRequest},
 };
 use sqlx::{Connection, PgConnection};
-use stack::{Fleet, Interrupt, Nats};
 use testkit::TestDb;
 
-use crate::world::{World, eventually, money, settings};
+use crate::world::{World, money};
 
 #[tokio::test]
 async fn services_wait_until_their_schema_is_up_to_date() {
     let database = TestDb::start_at(Some(1)).await;
-    let folder = tempfile::tempdir().unwrap();
-    let interrupt = Interrupt::default();
-    let server = stack::process::which("nats-server").unwrap();
-    let nats = Nats::start(&server, &folder.path().join("nats"), &interrupt).unwrap();
-    let settings = settings(&database, nats.url(), folder.path().to_owned());
-    let mut fleet = Fleet::new(settings).unwrap();
-    fleet.launch(&interrupt).unwrap();
-    for schema in ["orders", "inventory", "billing", "hr", "ledger"] {
-        let log = folder.path().join(format!("logs/{schema}-svc.log"));
-        eventually("word of what is waited for", async || {
-            let said = std::fs::read_to_string(&log).ok()?;
-            said.contains("waiting for the migrations of schema").then_some(())
-        })
-        .await;
-    }
-    fleet.migrate(&interrupt).unwrap();
-    fleet.wait_until_ready(&interrupt).unwrap();
-    fleet.stop().unwrap();
-    drop(nats);
+    let mut world = World::begin_on(database, &[]).await;
+    let schemas = ["orders", "inventory", "billing", "hr", "ledger"];
+    world.launch_before_migrations(&schemas).await;
 }
 
 const OF_EACH_ACCOUNT: &str = "select string_agg(account || ' ' || balance, ', ' order by account)

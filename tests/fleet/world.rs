@@ -36,7 +36,7 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-pub(crate) fn settings(database: &TestDb, nats_url: String, folder: PathBuf) -> Settings {
+fn settings(database: &TestDb, nats_url: String, folder: PathBuf) -> Settings {
     Settings {
         bin: bin(),
         folder,
@@ -60,15 +60,43 @@ impl World {
 
     /// On a database that may be of an earlier version.
     pub(crate) async fn start_on(database: TestDb, env: &[(&str, &str)]) -> Self {
+        let mut world = Self::begin_on(database, env).await;
+        let interrupt = Interrupt::default();
+        world.fleet.migrate(&interrupt).unwrap();
+        world.fleet.launch(&interrupt).unwrap();
+        world.fleet.wait_until_ready(&interrupt).unwrap();
+        world
+    }
+
+    /// On a database as it is, with no service running yet.
+    pub(crate) async fn begin_on(database: TestDb, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let interrupt = Interrupt::default();
         let server = stack::process::which("nats-server").unwrap();
         let nats = Nats::start(&server, &folder.path().join("nats"), &interrupt).unwrap();
         let mut settings = settings(&database, nats.url(), folder.path().to_owned());
         settings.env.extend(env.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-        let fleet = Fleet::start(settings, &interrupt).unwrap();
+        let fleet = Fleet::new(settings).unwrap();
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
         Self { fleet, nats, db, database, folder }
+    }
+
+    /// Starts the services before anybody migrates, sees these wait, and then all of them serve.
+    pub(crate) async fn launch_before_migrations(&mut self, waiting: &[&str]) {
+        let interrupt = Interrupt::default();
+        self.fleet.launch(&interrupt).unwrap();
+        for schema in waiting {
+            let log = self.folder.path().join(format!("logs/{schema}-svc.log"));
+            let word = format!("waiting for the migrations of schema {schema}");
+            eventually("word of what is waited for", async || {
+                let said = std::fs::read_to_string(&log).ok()?;
+                said.contains(&word).then_some(())
+            })
+            .await;
+        }
+        self.fleet.migrate(&interrupt).unwrap();
+        self.fleet.wait_until_ready(&interrupt).unwrap();
+        self.fleet.stop().unwrap();
     }
 
     pub(crate) fn orders(&self) -> OrdersServiceClient<rpc::Client> {
