@@ -48,7 +48,7 @@ pub struct Counted {
 }
 
 /// One live Parquet file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Materialized {
     /// One of [`tables`].
     pub table: String,
@@ -58,6 +58,14 @@ pub struct Materialized {
     pub size_bytes: u64,
     /// Of the whole file, in hex.
     pub sha256: String,
+    /// The lowest and the highest value of the first column of the table's key, as texts that sort as the values do: times as RFC 3339 in
+    /// UTC with six decimals and a Z, days as `2026-11-24`, SKUs and UUIDs as they are. A reader may pass over a file whose range has
+    /// nothing that it looks for, but not over one that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(String, String)>,
+    /// The latest `snapshot_at` in a file of `stock_snapshot` or `stock_by_day`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<DateTime<Utc>>,
 }
 
 impl Manifest {
@@ -128,6 +136,8 @@ mod tests {
                 row_count: 1,
                 size_bytes: 2,
                 sha256: "00".to_owned(),
+                range: Some(("2026-11-24T09:00:00.000000Z".to_owned(), "b".to_owned())),
+                newest: None,
             }],
         }
     }
@@ -143,6 +153,17 @@ mod tests {
         let live = manifest(2);
         assert_eq!(live.files_of("sales_by_hour").count(), 1);
         assert_eq!(live.files_of("ar_ageing").count(), 0);
+    }
+
+    #[test]
+    fn a_file_without_a_range_is_written_and_read_as_before_there_were_any() {
+        let before = r#"{"table":"a","path":"b","row_count":1,"size_bytes":2,"sha256":"00"}"#;
+        let file: Materialized = serde_json::from_str(before).unwrap();
+        assert_eq!((&file.range, file.newest), (&None, None));
+        assert_eq!(serde_json::to_string(&file).unwrap(), before);
+        let range = Some(("2026-11-24".to_owned(), "2026-11-25".to_owned()));
+        let json = serde_json::to_string(&Materialized { range, ..file }).unwrap();
+        assert!(json.ends_with(r#""range":["2026-11-24","2026-11-25"]}"#), "{json}");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The tables: their names, and their columns as Parquet writes a schema. They are the contract with everybody who reads the files.
 //!
 //! Money is `DECIMAL(18,2)` of the deployment's currency, times are UTC in microseconds, keys are UUIDs. A table's rows are spread over files
-//! by ranges of its key, which is named here: each key is in one file, and the files' ranges do not overlap, so that the statistics of a
-//! file tell whether it need be opened. A column is only ever added, at the end, with the table counted anew.
+//! by ranges of its key, which is named here: each key is in one file, and the files' ranges do not overlap, so that a file's
+//! [`range`](crate::Materialized::range) tells whether it need be opened. A column is only ever added, at the end, with the table counted anew.
+//!
+//! Some tables are *additive*: rows of one key sum up. Most keys have one row; what has changed of late is in a file of its own, which may
+//! have another row of the same key, with figures below zero too. Whoever reads them sums by key, always.
 
 /// A table of the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +17,7 @@ pub struct Table {
 }
 
 /// All of them.
-pub const ALL: [Table; 8] = [
+pub const ALL: [Table; 11] = [
     SALES_BY_HOUR,
     STOCK_SNAPSHOT,
     AR_AGEING,
@@ -23,6 +26,9 @@ pub const ALL: [Table; 8] = [
     TRIAL_BALANCE,
     STOCK_BY_DAY,
     ORDER_FACTS,
+    SALES_BY_SKU_DAY,
+    SALES_BY_SKU_MONTH,
+    RECEIVABLES_BY_DAY,
 ];
 
 /// A UTC hour of placing (the key), with what was ordered then and not cancelled. An hour without orders has no row.
@@ -133,5 +139,50 @@ pub const ORDER_FACTS: Table = Table {
         required int64 amount (DECIMAL(18,2));
         required int64 placed_at (TIMESTAMP(MICROS,true));
         required boolean cancelled;
+    }",
+};
+
+/// Additive. A business day of placing and a SKU (the key: day, SKU): what was ordered then, and what became of it by now.
+///
+/// `quantity` is what was ordered less what was cancelled, `amount` what that costs, net; `line_count` are the lines of which something is
+/// kept. They are the sums of [`ORDER_FACTS`], in which `business_day` is the day of `placed_at` where the business is.
+pub const SALES_BY_SKU_DAY: Table = Table {
+    name: "sales_by_sku_day",
+    schema: "message sales_by_sku_day {
+        required int32 business_day (DATE);
+        required binary sku (STRING);
+        required int64 quantity;
+        required int64 shipped_quantity;
+        required int64 returned_quantity;
+        required int64 amount (DECIMAL(18,2));
+        required int32 line_count;
+    }",
+};
+
+/// Additive. The same by month of business days, which is named by its first day (the key: month, SKU).
+pub const SALES_BY_SKU_MONTH: Table = Table {
+    name: "sales_by_sku_month",
+    schema: "message sales_by_sku_month {
+        required int32 month (DATE);
+        required binary sku (STRING);
+        required int64 quantity;
+        required int64 shipped_quantity;
+        required int64 returned_quantity;
+        required int64 amount (DECIMAL(18,2));
+        required int32 line_count;
+    }",
+};
+
+/// Additive. By how much it changed on a business day what a customer owes on invoices of a due date (the key: day, customer, due date).
+///
+/// What a customer owed at the end of day D is `sum(amount)` where `business_day <= D`, and how late it was follows from D − `due_date`; all
+/// customers' sums are the row of [`AR_AGEING`] of that day.
+pub const RECEIVABLES_BY_DAY: Table = Table {
+    name: "receivables_by_day",
+    schema: "message receivables_by_day {
+        required int32 business_day (DATE);
+        required fixed_len_byte_array(16) customer_id (UUID);
+        required int32 due_date (DATE);
+        required int64 amount (DECIMAL(18,2));
     }",
 };

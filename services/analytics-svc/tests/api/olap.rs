@@ -147,6 +147,7 @@ impl Olap {
             row_count: rows as u64,
             size_bytes: bytes.len() as u64,
             sha256,
+            ..Materialized::default()
         }
     }
 

@@ -101,11 +101,9 @@ mod tests {
                 self.written += 1;
                 let path = self.written.to_string();
                 let file = Materialized {
-                    table: String::new(),
                     path: path.clone(),
                     row_count: rows.len() as u64,
-                    size_bytes: 0,
-                    sha256: String::new(),
+                    ..Materialized::default()
                 };
                 count += rows.len();
                 assert!(self.files.insert(rows[0].0, file).is_none());

@@ -35,6 +35,7 @@ impl<'a> Writer<'a> {
             row_count: rows.len() as u64,
             size_bytes,
             sha256: sha256(&bytes),
+            ..Materialized::default()
         })
     }
 

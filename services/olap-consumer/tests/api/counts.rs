@@ -166,8 +166,8 @@ async fn the_columns_are_those_that_everybody_reads() {
     shop.publish_at("orders", "order.placed", "x", "2026-11-24T09:00:00Z", data).await;
     let manifest = shop.caught_up(dir.path()).await;
     let mut schemas = Vec::new();
-    for table in manifest::tables::ALL {
-        let file = manifest.files_of(table.name).next().unwrap();
+    let files = manifest::tables::ALL.iter().filter_map(|of| manifest.files_of(of.name).next());
+    for file in files {
         let file = fs::File::open(dir.path().join(&file.path)).unwrap();
         let reader = SerializedFileReader::new(file).unwrap();
         print_schema(&mut schemas, reader.metadata().file_metadata().schema());
