@@ -49,22 +49,38 @@ impl Interrupt {
 
     /// Runs a program to its end, on this terminal; passes the wish to end on to it.
     pub fn run(&self, command: &mut Command) -> anyhow::Result<()> {
+        self.run_beside(command, || Ok(()))
+    }
+
+    /// The same, and does something again and again meanwhile. What fails there ends the program.
+    pub fn run_beside(
+        &self,
+        command: &mut Command,
+        meanwhile: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let name = name_of(command);
         ensure!(!self.is_set(), "interrupted");
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
-        let status = self.wait(&mut child)?;
+        let status = self.wait(&mut child, meanwhile)?;
         ensure!(!self.is_set(), "interrupted");
         ensure!(status.success(), "{name} failed: {status}");
         Ok(())
     }
 
-    fn wait(&self, child: &mut Child) -> anyhow::Result<ExitStatus> {
-        let mut told = false;
+    fn wait(
+        &self,
+        child: &mut Child,
+        mut meanwhile: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitStatus> {
+        let (mut told, mut done) = (false, Ok(()));
         loop {
             if let Some(status) = child.try_wait()? {
-                return Ok(status);
+                return done.map(|()| status);
             }
-            if self.is_set() && !told {
+            if done.is_ok() {
+                done = meanwhile();
+            }
+            if (self.is_set() || done.is_err()) && !told {
                 signal(child, Signal::TERM)?;
                 told = true;
             }
@@ -313,6 +329,18 @@ mod tests {
         let began = Instant::now();
         let ended = interrupt.run(Command::new("sleep").arg("60"));
         assert_eq!(ended.unwrap_err().to_string(), "interrupted");
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_fails_beside_a_program_ends_it() {
+        let (mut looks, began) = (0, Instant::now());
+        let ended = Interrupt::default().run_beside(Command::new("sleep").arg("60"), || {
+            looks += 1;
+            ensure!(looks < 3, "enough");
+            Ok(())
+        });
+        assert_eq!((ended.unwrap_err().to_string().as_str(), looks), ("enough", 3));
         assert!(began.elapsed() < Duration::from_secs(30));
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     checkout::{Checkout, Profile, step},
+    kills::Kills,
     running::{Running, Where},
 };
 
@@ -28,6 +29,19 @@ pub(crate) struct Journey {
     /// A folder of binaries that are built already, such as an image's.
     #[arg(long, conflicts_with = "dev")]
     bin: Option<PathBuf>,
+    #[command(flatten)]
+    killing: Killing,
+}
+
+/// What happens to olap-consumer while it counts.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Killing {
+    /// Kill olap-consumer so many times with SIGKILL, at random moments spread over the import, and start it again.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) kills: u64,
+    /// Kill at the moments of an earlier run, which has told it.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
 }
 
 pub(crate) fn run(checkout: &Checkout, journey: &Journey) -> anyhow::Result<()> {
@@ -37,29 +51,34 @@ pub(crate) fn run(checkout: &Checkout, journey: &Journey) -> anyhow::Result<()> 
         Some(bin) => std::path::absolute(bin)?,
         None => step("building", || checkout.build(profile))?,
     };
-    check(checkout, bin, &data)
+    check(checkout, bin, &data, &journey.killing)
 }
 
 /// Fails if anything differs from what is expected.
-pub(crate) fn check(checkout: &Checkout, bin: PathBuf, data: &Path) -> anyhow::Result<()> {
+pub(crate) fn check(
+    checkout: &Checkout,
+    bin: PathBuf,
+    data: &Path,
+    killing: &Killing,
+) -> anyhow::Result<()> {
     let scratch = checkout.scratch("journey")?;
-    let running = Where::private().start_built(checkout, bin, scratch.path())?;
+    let mut running = Where::private().start_built(checkout, bin, scratch.path())?;
     let compared = step("importing, comparing and measuring", || {
-        Comparison { checkout, running: &running, data }.run()
+        Comparison { checkout, running: &mut running, data }.run(killing)
     });
     running.stop().and(compared)
 }
 
 struct Comparison<'a> {
     checkout: &'a Checkout,
-    running: &'a Running,
+    running: &'a mut Running,
     data: &'a Path,
 }
 
 impl Comparison<'_> {
-    fn run(&self) -> anyhow::Result<()> {
+    fn run(&mut self, killing: &Killing) -> anyhow::Result<()> {
         let expected: Value = serde_json::from_slice(&fs::read(self.data.join("expected.json"))?)?;
-        let first = self.import("first")?;
+        let first = self.import_under(killing, &expected)?;
         println!(
             "  {} orders/s, {} lines/s; orders took {} s, all of it {} s",
             first["orders_per_second"],
@@ -76,17 +95,7 @@ impl Comparison<'_> {
             same(said, &first[said], &expected[wanted])?;
         }
 
-        let sales = self.report(&["sales", "--wait-for-fresh"])?;
-        let hours = sales["rows"].as_array().context("sales have rows")?;
-        let wanted = expected["hours_by_sales"].as_array().context("expected hours")?;
-        same("hours with sales", &hours.len().into(), &wanted.len().into())?;
-        for (hour, wanted) in hours.iter().zip(wanted) {
-            for column in ["hour", "order_count", "total_amount"] {
-                same("an hour's sales", &hour[column], &wanted[column])?;
-            }
-        }
-        println!("  all {} hours are equal to the penny in count and amount", hours.len());
-
+        self.compare_hours(&expected)?;
         self.verify()?;
         let counted = &expected["orders_accepted"];
         same("invoices", &self.count("select count(*) from billing.invoices")?, counted)?;
@@ -94,6 +103,7 @@ impl Comparison<'_> {
                     and sku in (select sku from orders.order_items)";
         same("SKUs of accepted orders with stock available", &self.count(left)?, &0.into())?;
         self.check_books()?;
+        self.prove_counting(&expected)?;
 
         let before = self.text(NEWEST)?;
         let second = self.import("second")?;
@@ -107,12 +117,70 @@ impl Comparison<'_> {
         self.print_memory()
     }
 
+    /// The first import, during which olap-consumer may be killed.
+    fn import_under(&mut self, killing: &Killing, expected: &Value) -> anyhow::Result<Value> {
+        let orders = expected["orders_accepted"].as_u64().context("expected orders")?;
+        let mut kills = Kills::new(killing.kills, orders, killing.seed);
+        let (mut import, json) = self.importing("first")?;
+        let interrupt = &self.checkout.interrupt;
+        interrupt.run_beside(&mut import, || self.kill(&mut kills))?;
+        let during = kills.done();
+        while !kills.are_done() {
+            self.kill(&mut kills)?;
+            sleep(Duration::from_millis(20));
+        }
+        if killing.kills > 0 {
+            self.running.fleet.wait_until_ready(interrupt)?;
+            println!(
+                "  olap-consumer was killed {during} times during the import, {} times just after it",
+                kills.done() - during
+            );
+        }
+        Ok(serde_json::from_slice(&fs::read(json)?)?)
+    }
+
+    fn kill(&mut self, kills: &mut Kills) -> anyhow::Result<()> {
+        let placed = "select count(*) from orders.orders where status <> 'draft'";
+        let (checkout, url) = (self.checkout, &self.running.admin_url);
+        kills.look(&mut self.running.fleet, || Ok(ask(checkout, url, placed)?.trim().parse()?))
+    }
+
     fn import(&self, which: &str) -> anyhow::Result<Value> {
+        let (mut import, json) = self.importing(which)?;
+        self.checkout.interrupt.run(&mut import)?;
+        Ok(serde_json::from_slice(&fs::read(json)?)?)
+    }
+
+    /// The command, and where it writes what came of it.
+    fn importing(&self, which: &str) -> anyhow::Result<(Command, PathBuf)> {
         let json = self.running.fleet.folder().join(format!("{which}.json"));
         let mut import = self.running.import(self.data)?;
         import.arg("--json").arg(&json);
-        self.checkout.interrupt.run(&mut import)?;
-        Ok(serde_json::from_slice(&fs::read(json)?)?)
+        Ok((import, json))
+    }
+
+    /// Sales by hour are what is expected.
+    fn compare_hours(&self, expected: &Value) -> anyhow::Result<()> {
+        let sales = self.report(&["sales", "--wait-for-fresh"])?;
+        let hours = sales["rows"].as_array().context("sales have rows")?;
+        let wanted = expected["hours_by_sales"].as_array().context("expected hours")?;
+        same("hours with sales", &hours.len().into(), &wanted.len().into())?;
+        for (hour, wanted) in hours.iter().zip(wanted) {
+            for column in ["hour", "order_count", "total_amount"] {
+                same("an hour's sales", &hour[column], &wanted[column])?;
+            }
+        }
+        println!("  all {} hours are equal to the penny in count and amount", hours.len());
+        Ok(())
+    }
+
+    /// Counted as it came, counted from the start, and what is expected are the same.
+    fn prove_counting(&self, expected: &Value) -> anyhow::Result<()> {
+        for what in ["verify", "rebuild"] {
+            let mut olap = self.running.fleet.cli()?;
+            self.checkout.interrupt.run(olap.args(["olap", what]))?;
+        }
+        self.compare_hours(expected)
     }
 
     fn report(&self, args: &[&str]) -> anyhow::Result<Value> {
@@ -176,15 +244,17 @@ impl Comparison<'_> {
         Ok(self.text(sql)?.trim().parse::<u64>()?.into())
     }
 
-    /// What psql says, as the superuser.
     fn text(&self, sql: &str) -> anyhow::Result<String> {
-        let psql = self.checkout.parts().postgres(&self.checkout.interrupt)?.join("psql");
-        let mut psql = Command::new(psql);
-        let said =
-            psql.arg(&self.running.admin_url).args(["-X", "-A", "-t", "-c", sql]).output()?;
-        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        Ok(String::from_utf8(said.stdout)?)
+        ask(self.checkout, &self.running.admin_url, sql)
     }
+}
+
+/// What psql says, as the superuser.
+fn ask(checkout: &Checkout, url: &str, sql: &str) -> anyhow::Result<String> {
+    let psql = checkout.parts().postgres(&checkout.interrupt)?.join("psql");
+    let said = Command::new(psql).arg(url).args(["-X", "-A", "-t", "-c", sql]).output()?;
+    ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    Ok(String::from_utf8(said.stdout)?)
 }
 
 /// How long the last events may take to have their effect.

@@ -8,6 +8,7 @@ mod demo;
 mod prepare;
 mod protos;
 mod test;
+mod kills;
 mod journey;
 
 use std::process::ExitCode;

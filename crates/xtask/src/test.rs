@@ -4,8 +4,12 @@ use stack::{Postgres, postgres::Durability};
 
 use crate::{
     checkout::{Checkout, Profile, step},
-    journey, prepare, protos,
+    journey::{self, Killing},
+    prepare, protos,
 };
+
+/// Of olap-consumer, while it counts the week.
+const KILLS: u64 = 5;
 
 /// Run all checks and all tests, on a private Postgres.
 #[derive(Debug, clap::Args)]
@@ -74,7 +78,8 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
             interrupt.run(&mut check)
         })?;
         step("a week of real trade", || {
-            journey::check(checkout, bin, &checkout.root.join("tests/data/week"))
+            let week = checkout.root.join("tests/data/week");
+            journey::check(checkout, bin, &week, &Killing { kills: KILLS, seed: None })
         })?;
     }
     Ok(())
