@@ -42,6 +42,10 @@ pub const SALES_BY_HOUR: Table = Table {
 };
 
 /// A SKU (the key) with its levels now, and since when.
+///
+/// It is low on stock when what is available, `qty_on_hand` − `reserved_qty`, is `reorder_point` or less; one of which no point was ever set has
+/// 0. Of a product that is `archived`, and so not sold any more, that matters only while some is on hand. `reorder_point` and `archived` change
+/// without a new `snapshot_at`.
 pub const STOCK_SNAPSHOT: Table = Table {
     name: "stock_snapshot",
     schema: "message stock_snapshot {
@@ -49,6 +53,8 @@ pub const STOCK_SNAPSHOT: Table = Table {
         required int32 qty_on_hand;
         required int32 reserved_qty;
         required int64 snapshot_at (TIMESTAMP(MICROS,true));
+        required int32 reorder_point;
+        required boolean archived;
     }",
 };
 

@@ -24,7 +24,7 @@ pub(crate) use orders::{Became, LineKey, Moved, NewLine, OrderLine, OrderLines};
 pub(crate) use receivables::{Ageing, OpenInvoice, Receivables};
 pub(crate) use sales::{HourOfSales, Sales};
 pub(crate) use shelved::Shelved;
-pub(crate) use stock::{Level, LevelOfDay, Stock};
+pub(crate) use stock::{Item, Level, LevelOfDay, NewLevel, Stock};
 pub(crate) use table::{Changes, Table};
 pub(crate) use trial_balance::{Posted, TrialBalance};
 
@@ -90,8 +90,16 @@ pub(crate) enum Fact {
     ProductCreated {
         sku: String,
     },
-    /// By SKU: on hand and reserved.
-    StockChanged(Vec<(String, i32, i32)>),
+    /// No longer sold, or again.
+    ProductArchived {
+        sku: String,
+        archived: bool,
+    },
+    StockChanged(Vec<NewLevel>),
+    ReorderPointSet {
+        sku: String,
+        reorder_point: i32,
+    },
     InvoiceIssued(InvoiceId, OpenInvoice),
     /// What is still owed on each invoice, which is no more than before.
     InvoicesReduced(Vec<(InvoiceId, Amount)>),
@@ -154,7 +162,9 @@ impl Fact {
             | Self::OrderReturned { order, .. } => Some(*order),
             Self::OrderPlaced { .. }
             | Self::ProductCreated { .. }
+            | Self::ProductArchived { .. }
             | Self::StockChanged(_)
+            | Self::ReorderPointSet { .. }
             | Self::InvoiceIssued(..)
             | Self::InvoicesReduced(_)
             | Self::InvoicesOwedAgain(_)
@@ -218,10 +228,16 @@ impl Books {
                 self.stock.add(sku, time, day);
                 Ok(())
             }
+            Fact::ProductArchived { sku, archived } => {
+                self.stock.set_archived(sku, archived, time, day);
+                Ok(())
+            }
             Fact::StockChanged(levels) => {
-                for (sku, on_hand, reserved) in levels {
-                    self.stock.set(sku, Level { on_hand, reserved, at: time }, day);
-                }
+                levels.into_iter().for_each(|level| self.stock.set(level, time, day));
+                Ok(())
+            }
+            Fact::ReorderPointSet { sku, reorder_point } => {
+                self.stock.set_reorder_point(sku, reorder_point, time, day);
                 Ok(())
             }
             Fact::InvoiceIssued(id, invoice) => self.receivables.issue(id, invoice, time),

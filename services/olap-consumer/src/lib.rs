@@ -7,7 +7,7 @@
 //! | table | a row is | changed by |
 //! |---|---|---|
 //! | `sales_by_hour` | a UTC hour of placing, with what was ordered then and not cancelled | orders |
-//! | `stock_snapshot` | a SKU's levels now, and since when | inventory |
+//! | `stock_snapshot` | a SKU's levels now, since when, and when to reorder | inventory |
 //! | `ar_ageing` | a business day: what customers owed at its end (today: now), by how late it was | billing, and the calendar |
 //! | `open_invoices` | an invoice on which something is owed | billing |
 //! | `trial_balance` | an account and a day, with what was posted then | ledger |

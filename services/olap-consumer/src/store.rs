@@ -63,14 +63,14 @@ use crate::{
     OlapError,
     consumers::SharedBooks,
     domain::{
-        Ageing, Books, BusinessDays, HourOfSales, Level, LevelOfDay, LineKey, OpenInvoice,
+        Ageing, Books, BusinessDays, HourOfSales, Item, LevelOfDay, LineKey, OpenInvoice,
         OrderLine, Posted, SetAside,
     },
 };
 
 /// What the rows mean and which tables there are; raised when folding the same events comes to other rows, so that older folders are
 /// counted anew.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const PARQUET: &str = ".parquet";
 
 /// The manifest's file: what readers need, and what only this service does.
@@ -123,7 +123,7 @@ pub(crate) struct Held {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct AllFiles {
     hours: Files<DateTime<Utc>>,
-    levels: Files<String>,
+    items: Files<String>,
     invoices: Files<InvoiceId>,
     days: Files<NaiveDate>,
     accounts: Files<(NaiveDate, String)>,
@@ -140,7 +140,7 @@ struct Flush {
     positions: BTreeMap<String, Counted>,
     receivables_until: Option<DateTime<Utc>>,
     hours: Plan<DateTime<Utc>, HourOfSales>,
-    levels: Plan<String, Level>,
+    items: Plan<String, Item>,
     invoices: Plan<InvoiceId, OpenInvoice>,
     days: Plan<NaiveDate, Ageing>,
     accounts: Plan<(NaiveDate, String), Posted>,
@@ -270,7 +270,7 @@ impl Store {
             positions: books.positions.clone(),
             receivables_until: books.receivables.until,
             hours: plan(&self.files.hours, &mut books.sales.hours),
-            levels: plan(&self.files.levels, &mut books.stock.levels),
+            items: plan(&self.files.items, &mut books.stock.items),
             invoices: plan(&self.files.invoices, &mut books.receivables.invoices),
             days: plan(&self.files.days, &mut books.receivables.days),
             accounts: plan(&self.files.accounts, &mut books.trial_balance.accounts),
@@ -321,7 +321,7 @@ impl Store {
 impl Flush {
     fn changes_a_table(&self) -> bool {
         let unchanged = self.hours.changes.is_empty()
-            && self.levels.changes.is_empty()
+            && self.items.changes.is_empty()
             && self.invoices.changes.is_empty()
             && self.days.changes.is_empty()
             && self.accounts.changes.is_empty()
@@ -342,7 +342,7 @@ impl Flush {
             (std::mem::take(&mut self.stock_days), std::mem::take(&mut self.lines));
         Ok(AllFiles {
             hours: write(&self.hours, writer)?,
-            levels: write(&self.levels, writer)?,
+            items: write(&self.items, writer)?,
             invoices: write(&self.invoices, writer)?,
             days: write(&self.days, writer)?,
             accounts: write(&self.accounts, writer)?,
@@ -357,7 +357,7 @@ impl Books {
     /// After a flush that came to nothing.
     fn put_back(&mut self, flush: Flush) {
         self.sales.hours.put_back(flush.hours.changes);
-        self.stock.levels.put_back(flush.levels.changes);
+        self.stock.items.put_back(flush.items.changes);
         self.stock.days.put_back();
         self.receivables.invoices.put_back(flush.invoices.changes);
         self.receivables.days.put_back(flush.days.changes);
@@ -369,7 +369,7 @@ impl Books {
 
 impl AllFiles {
     fn all(&self) -> Vec<Materialized> {
-        let files = self.hours.values().chain(self.levels.values()).chain(self.invoices.values());
+        let files = self.hours.values().chain(self.items.values()).chain(self.invoices.values());
         let files = files.chain(self.days.values()).chain(self.accounts.values());
         let files = files.chain(self.set_aside.values());
         let files = files.chain(self.stock_days.values().map(|leaf| &leaf.file));

@@ -11,16 +11,35 @@ pub(crate) struct Level {
     pub(crate) at: DateTime<Utc>,
 }
 
+/// A SKU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) level: Level,
+    /// It is low on stock when this much is available, or less.
+    pub(crate) reorder_point: i32,
+    /// Not sold any more.
+    pub(crate) archived: bool,
+}
+
+/// A SKU after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewLevel {
+    pub(crate) sku: String,
+    pub(crate) on_hand: i32,
+    pub(crate) reserved: i32,
+    pub(crate) reorder_point: i32,
+}
+
 /// A SKU's level at the end of a day on which it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LevelOfDay(pub(crate) Level);
 
-/// Stock levels by SKU. Events carry absolute levels, so that each mends whatever came before.
+/// Stock by SKU. Events carry absolute levels and reorder points, so that each mends whatever came before.
 ///
 /// A day is closed by the first event of a later one: what was logged behind that counts into the later day, whenever it happened.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stock {
-    pub(crate) levels: Table<String, Level>,
+    pub(crate) items: Table<String, Item>,
     /// By day and SKU. A row holds until the SKU's next one, so a day that turns over without an event needs none.
     pub(crate) days: Shelved<(NaiveDate, String), LevelOfDay>,
     /// The newest day that has an event.
@@ -28,18 +47,55 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    /// A new product has a level, too.
+    /// A new product has a level, too. `day` is the business day of the event, here and below.
     pub(crate) fn add(&mut self, sku: String, at: DateTime<Utc>, day: NaiveDate) {
-        if self.levels.get(&sku).is_none() {
-            self.set(sku, Level { on_hand: 0, reserved: 0, at }, day);
-        }
+        self.get_or_add(sku, at, day);
     }
 
-    /// `day` is the business day of the event.
-    pub(crate) fn set(&mut self, sku: String, level: Level, day: NaiveDate) {
+    pub(crate) fn set(&mut self, new: NewLevel, at: DateTime<Utc>, day: NaiveDate) {
+        let NewLevel { sku, on_hand, reserved, reorder_point } = new;
+        let level = Level { on_hand, reserved, at };
+        let archived = self.items.get(&sku).is_some_and(|item| item.archived);
+        self.set_level_of_day(&sku, level, day);
+        self.items.set(sku, Item { level, reorder_point, archived });
+    }
+
+    pub(crate) fn set_reorder_point(
+        &mut self,
+        sku: String,
+        reorder_point: i32,
+        at: DateTime<Utc>,
+        day: NaiveDate,
+    ) {
+        let item = self.get_or_add(sku.clone(), at, day);
+        self.items.set(sku, Item { reorder_point, ..item });
+    }
+
+    pub(crate) fn set_archived(
+        &mut self,
+        sku: String,
+        archived: bool,
+        at: DateTime<Utc>,
+        day: NaiveDate,
+    ) {
+        let item = self.get_or_add(sku.clone(), at, day);
+        self.items.set(sku, Item { archived, ..item });
+    }
+
+    fn get_or_add(&mut self, sku: String, at: DateTime<Utc>, day: NaiveDate) -> Item {
+        if let Some(item) = self.items.get(&sku) {
+            return *item;
+        }
+        let level = Level { on_hand: 0, reserved: 0, at };
+        let item = Item { level, reorder_point: 0, archived: false };
+        self.set_level_of_day(&sku, level, day);
+        self.items.set(sku, item);
+        item
+    }
+
+    fn set_level_of_day(&mut self, sku: &str, level: Level, day: NaiveDate) {
         let day = self.open_day.map_or(day, |open| open.max(day));
         self.open_day = Some(day);
-        self.days.set((day, sku.clone()), LevelOfDay(level));
-        self.levels.set(sku, level);
+        self.days.set((day, sku.to_owned()), LevelOfDay(level));
     }
 }

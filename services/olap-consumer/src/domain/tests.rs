@@ -28,6 +28,11 @@ fn id(number: u128) -> InvoiceId {
     InvoiceId(Uuid::from_u128(number))
 }
 
+/// One SKU after a change.
+fn stock(sku: &str, on_hand: i32, reserved: i32, reorder_point: i32) -> Fact {
+    Fact::StockChanged(vec![NewLevel { sku: sku.to_owned(), on_hand, reserved, reorder_point }])
+}
+
 /// Buckets in the order of lateness, and their total.
 fn buckets(ageing: &Ageing) -> [Amount; 6] {
     let Ageing { current, to_30, to_60, to_90, over_90, .. } = *ageing;
@@ -111,11 +116,45 @@ fn a_product_has_a_level_from_the_start_and_each_event_sets_it() {
     let (early, late) = (time("2026-11-25T09:00:00Z"), time("2026-11-25T10:00:00Z"));
     let created = Fact::ProductCreated { sku: "nut".to_owned() };
     books.apply(created.clone(), early).unwrap();
-    let level = |books: &Books| *books.stock.levels.get(&"nut".to_owned()).unwrap();
-    assert_eq!(level(&books), Level { on_hand: 0, reserved: 0, at: early });
-    books.apply(Fact::StockChanged(vec![("nut".to_owned(), 7, 2)]), late).unwrap();
+    let nut = |books: &Books| *books.stock.items.get(&"nut".to_owned()).unwrap();
+    let new = Level { on_hand: 0, reserved: 0, at: early };
+    assert_eq!(nut(&books), Item { level: new, reorder_point: 0, archived: false });
+    books.apply(stock("nut", 7, 2, 3), late).unwrap();
     books.apply(created, late).unwrap();
-    assert_eq!(level(&books), Level { on_hand: 7, reserved: 2, at: late });
+    let level = Level { on_hand: 7, reserved: 2, at: late };
+    assert_eq!(nut(&books), Item { level, reorder_point: 3, archived: false });
+}
+
+#[test]
+fn when_to_reorder_and_whether_it_is_sold_at_all_leave_the_level_and_its_time_alone() {
+    let mut books = Books::new(LONDON);
+    let (early, late) = (time("2026-11-25T09:00:00Z"), time("2026-11-26T10:00:00Z"));
+    let set = |reorder_point| Fact::ReorderPointSet { sku: "nut".to_owned(), reorder_point };
+    let archived = |archived| Fact::ProductArchived { sku: "nut".to_owned(), archived };
+    books.apply(stock("nut", 7, 2, 3), early).unwrap();
+    books.stock.items.take_changes();
+    books.apply(set(5), late).unwrap();
+    books.apply(archived(true), late).unwrap();
+    let level = Level { on_hand: 7, reserved: 2, at: early };
+    let nut = |books: &Books| *books.stock.items.get(&"nut".to_owned()).unwrap();
+    assert_eq!(nut(&books), Item { level, reorder_point: 5, archived: true });
+    assert!(!books.stock.items.take_changes().is_empty(), "it is written");
+    let days: Vec<_> = books.stock.days.rows().keys().map(|(day, _)| *day).collect();
+    assert_eq!(days, [day("2026-11-25")]);
+    // What is archived stays so whatever moves.
+    books.apply(stock("nut", 1, 0, 5), late).unwrap();
+    assert!(nut(&books).archived);
+    books.apply(archived(false), late).unwrap();
+    let level = Level { on_hand: 1, reserved: 0, at: late };
+    assert_eq!(nut(&books), Item { level, reorder_point: 5, archived: false });
+
+    // One that was never heard of is there from then on.
+    let fig = Fact::ReorderPointSet { sku: "fig".to_owned(), reorder_point: 4 };
+    books.apply(fig, late).unwrap();
+    let level = Level { on_hand: 0, reserved: 0, at: late };
+    let expected = Item { level, reorder_point: 4, archived: false };
+    assert_eq!(books.stock.items.get(&"fig".to_owned()), Some(&expected));
+    assert!(books.stock.days.get(&(day("2026-11-26"), "fig".to_owned())).is_some());
 }
 
 #[test]
@@ -554,7 +593,7 @@ fn an_order_is_in_memory_whole_or_not_at_all() {
 fn stock_is_kept_for_each_day_on_which_it_changed() {
     let mut books = Books::new(LONDON);
     let mut set = |level, at: &str| {
-        books.apply(Fact::StockChanged(vec![("one".to_owned(), level, 0)]), time(at)).unwrap();
+        books.apply(stock("one", level, 0, 0), time(at)).unwrap();
         let days = books.stock.days.rows().iter();
         days.map(|((day, _), row)| (day.to_string(), row.0.on_hand)).collect::<Vec<_>>()
     };

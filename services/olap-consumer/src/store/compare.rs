@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{AllFiles, Place, load::load_file, parquet as columns, tables::Row};
 use crate::domain::{
-    Ageing, Books, HourOfSales, Level, LevelOfDay, OpenInvoice, OrderLine, Posted, SetAside,
+    Ageing, Books, HourOfSales, Item, LevelOfDay, OpenInvoice, OrderLine, Posted, SetAside,
 };
 
 /// Differences that are told; the rest is only counted.
@@ -79,7 +79,7 @@ pub(crate) fn compare(live: &Snapshot, counted: &Snapshot) -> anyhow::Result<Dif
         &mut found,
     )?;
     table::<HourOfSales>(places, (a.hours.values(), b.hours.values()), &mut found)?;
-    table::<Level>(places, (a.levels.values(), b.levels.values()), &mut found)?;
+    table::<Item>(places, (a.items.values(), b.items.values()), &mut found)?;
     let days = (a.stock_days.values().map(file), b.stock_days.values().map(file));
     table::<LevelOfDay>(places, days, &mut found)?;
     table::<OpenInvoice>(places, (a.invoices.values(), b.invoices.values()), &mut found)?;

@@ -63,7 +63,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
         resume.time_zone
     );
     let (hours, in_hours) = load_table(folder, &saved.manifest, calendar)?;
-    let (levels, in_levels) = load_table(folder, &saved.manifest, calendar)?;
+    let (items, in_items) = load_table(folder, &saved.manifest, calendar)?;
     let (invoices, in_invoices) = load_table(folder, &saved.manifest, calendar)?;
     let (days, in_days) = load_table(folder, &saved.manifest, calendar)?;
     let (accounts, in_accounts) = load_table(folder, &saved.manifest, calendar)?;
@@ -73,7 +73,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
     let lines = shelf::open::<OrderLine>(place, of(OrderLine::TABLE))?;
     let open_day = shelf::last(&stock_days).map(|(day, _)| *day);
     let (stock_days, lines) = (Arc::new(stock_days), Arc::new(lines));
-    let files = AllFiles { hours, levels, invoices, days, accounts, set_aside, stock_days, lines };
+    let files = AllFiles { hours, items, invoices, days, accounts, set_aside, stock_days, lines };
     ensure!(
         files.all().len() == saved.manifest.files.len(),
         "the manifest names tables that this version does not know"
@@ -83,7 +83,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
         calendar,
         sales: Sales { hours: in_hours },
         orders: OrderLines::default(),
-        stock: Stock { levels: in_levels, days: Shelved::default(), open_day },
+        stock: Stock { items: in_items, days: Shelved::default(), open_day },
         receivables: Receivables::new(calendar, in_invoices, in_days, until),
         trial_balance: TrialBalance { accounts: in_accounts },
         set_aside: in_set_aside,

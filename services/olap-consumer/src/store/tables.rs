@@ -10,7 +10,7 @@ use super::{
     parquet::{Column, Columns},
 };
 use crate::domain::{
-    Ageing, Books, BusinessDays, HourOfSales, Level, OpenInvoice, Posted, SetAside,
+    Ageing, Books, BusinessDays, HourOfSales, Item, Level, OpenInvoice, Posted, SetAside,
 };
 
 /// A row of a table that is kept in files.
@@ -83,7 +83,7 @@ impl Row for HourOfSales {
     }
 }
 
-impl Row for Level {
+impl Row for Item {
     type Key = String;
     const TABLE: Table = tables::STOCK_SNAPSHOT;
 
@@ -96,15 +96,17 @@ impl Row for Level {
     }
 
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
-        books.stock.levels.get(key).copied()
+        books.stock.items.get(key).copied()
     }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
         [
             texts(rows.iter().map(|(sku, _)| sku.as_str())),
-            Column::Int32(rows.iter().map(|(_, row)| row.on_hand).collect()),
-            Column::Int32(rows.iter().map(|(_, row)| row.reserved).collect()),
-            times(rows.iter().map(|(_, row)| row.at)),
+            Column::Int32(rows.iter().map(|(_, row)| row.level.on_hand).collect()),
+            Column::Int32(rows.iter().map(|(_, row)| row.level.reserved).collect()),
+            times(rows.iter().map(|(_, row)| row.level.at)),
+            Column::Int32(rows.iter().map(|(_, row)| row.reorder_point).collect()),
+            Column::Bool(rows.iter().map(|(_, row)| row.archived).collect()),
         ]
         .into()
     }
@@ -114,8 +116,11 @@ impl Row for Level {
         _: BusinessDays,
     ) -> anyhow::Result<Vec<(Self::Key, Self)>> {
         let (skus, on_hand) = (columns.texts()?, columns.int32()?);
-        let rows = on_hand.into_iter().zip(columns.int32()?).zip(columns.times()?);
-        let rows = rows.map(|((on_hand, reserved), at)| Self { on_hand, reserved, at });
+        let levels = on_hand.into_iter().zip(columns.int32()?).zip(columns.times()?);
+        let levels = levels.map(|((on_hand, reserved), at)| Level { on_hand, reserved, at });
+        let rows = levels.zip(columns.int32()?.into_iter().zip(columns.bools()?));
+        let rows =
+            rows.map(|(level, (reorder_point, archived))| Self { level, reorder_point, archived });
         Ok(skus.into_iter().zip(rows).collect())
     }
 }

@@ -6,7 +6,7 @@ use testkit::Dice;
 use uuid::Uuid;
 
 use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, *};
-use crate::domain::{Amount, Fact, NewLine};
+use crate::domain::{Amount, Fact, Level, NewLine};
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
 
@@ -59,10 +59,13 @@ proptest! {
     }
 
     #[test]
-    fn levels_are_kept(
-        rows in prop::collection::vec((".*", (any::<i32>(), any::<i32>(), times())), 1..50),
+    fn items_are_kept(
+        rows in prop::collection::vec(
+            (".*", (any::<i32>(), any::<i32>(), times()), any::<i32>(), any::<bool>()), 1..50),
     ) {
-        let row = |(sku, (on_hand, reserved, at))| (sku, Level { on_hand, reserved, at });
+        let row = |(sku, (on_hand, reserved, at), reorder_point, archived)| {
+            (sku, Item { level: Level { on_hand, reserved, at }, reorder_point, archived })
+        };
         is_kept(rows.into_iter().map(row).collect())?;
     }
 

@@ -184,6 +184,8 @@ message stock_snapshot {
   REQUIRED INT32 qty_on_hand;
   REQUIRED INT32 reserved_qty;
   REQUIRED INT64 snapshot_at (TIMESTAMP(MICROS,true));
+  REQUIRED INT32 reorder_point;
+  REQUIRED BOOLEAN archived;
 }
 message ar_ageing {
   REQUIRED INT64 bucket_30 (DECIMAL(18,2));

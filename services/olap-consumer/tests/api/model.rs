@@ -188,20 +188,33 @@ fn stock_by_day(log: &[Logged]) -> Vec<String> {
 
 fn stock(log: &[Logged]) -> Vec<String> {
     let mut levels: BTreeMap<&str, String> = BTreeMap::new();
+    let (mut points, mut archived) = (BTreeMap::new(), BTreeSet::new());
     for event in log {
         let time = event.time.to_rfc3339_opts(SecondsFormat::Micros, true);
-        if event.event_type == "product.created" {
-            let sku = event.data["sku"].as_str().unwrap();
+        let number = |of: &Value, name: &str| of[name].as_i64().unwrap_or(0);
+        if let Some(sku) = event.data["sku"].as_str() {
             levels.entry(sku).or_insert_with(|| format!("{sku}|0|0|{time}"));
+            match event.event_type.as_str() {
+                "stock.reorder_point_set" => {
+                    points.insert(sku, number(&event.data, "reorderPoint"));
+                }
+                "product.archived" => _ = archived.insert(sku),
+                "product.restored" => _ = archived.remove(sku),
+                _ => (),
+            }
         }
         for level in event.data["levels"].as_array().into_iter().flatten() {
             let sku = level["sku"].as_str().unwrap();
-            let number = |name: &str| level[name].as_i64().unwrap_or(0);
-            let line = format!("{sku}|{}|{}|{time}", number("onHand"), number("reserved"));
-            levels.insert(sku, line);
+            let (on_hand, reserved) = (number(level, "onHand"), number(level, "reserved"));
+            levels.insert(sku, format!("{sku}|{on_hand}|{reserved}|{time}"));
+            points.insert(sku, number(level, "reorderPoint"));
         }
     }
-    levels.into_values().collect()
+    let line = |(sku, level)| {
+        let point = points.get(sku).copied().unwrap_or(0);
+        format!("{level}|{point}|{}", archived.contains(sku))
+    };
+    levels.into_iter().map(line).collect()
 }
 
 type Open<'a> = BTreeMap<&'a str, (NaiveDate, i64)>;

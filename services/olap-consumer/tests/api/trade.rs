@@ -10,8 +10,8 @@ use proto::{
         CancelledLine, CreditAllocated, CreditNoteIssued, CustomerChanged, InvoiceIssued,
         InvoiceOverdue, InvoicePaid, InvoiceVoided, InvoiceWrittenOff, JournalLine, JournalPosted,
         OrderCancelled, OrderPartCancelled, OrderPlaced, OrderReturned, OrderShipped, OrderedLine,
-        PaymentAllocated, PaymentReceived, PaymentReversed, ProductCreated, ReturnedLine,
-        ShippedLine, StockChanged, StockLevelChanged,
+        PaymentAllocated, PaymentReceived, PaymentReversed, ProductChanged, ProductCreated,
+        ReorderPointSet, ReturnedLine, ShippedLine, StockChanged, StockLevelChanged,
     },
 };
 use testkit::Dice;
@@ -265,6 +265,9 @@ impl Trade {
             let data = ProductCreated { sku: sku.clone(), ..Default::default() };
             return events.push(event("product.created", &sku, &data));
         }
+        if self.dice.roll(4) == 0 {
+            return events.push(self.item());
+        }
         let kinds = [
             "stock.received",
             "stock.reserved",
@@ -278,10 +281,27 @@ impl Trade {
             sku: format!("sku-{:05}", 1 + self.dice.roll(self.products)),
             on_hand: self.dice.roll(1000),
             reserved: self.dice.roll(100),
+            reorder_point: self.dice.roll(30),
             ..Default::default()
         });
         let data = StockChanged { levels: levels.collect(), ..Default::default() };
         events.push(event(kind, &new_id(), &data));
+    }
+
+    /// Of a product itself.
+    fn item(&self) -> NewEvent {
+        let sku = format!("sku-{:05}", 1 + self.dice.roll(self.products));
+        match self.dice.roll(3) {
+            0 => {
+                let data = ReorderPointSet { sku: sku.clone(), reorder_point: self.dice.roll(30) };
+                event("stock.reorder_point_set", &sku, &data)
+            }
+            kind => {
+                let data = ProductChanged { sku: sku.clone(), ..Default::default() };
+                let kind = if kind == 1 { "product.archived" } else { "product.restored" };
+                event(kind, &sku, &data)
+            }
+        }
     }
 
     fn invoice(&mut self, events: &mut Vec<NewEvent>) {
