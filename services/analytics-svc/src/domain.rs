@@ -6,7 +6,8 @@ mod tables;
 mod tests;
 
 pub(crate) use reports::{
-    AccountTotals, Buckets, CustomerAgeing, Instants, Period, PeriodOfSales, Rank, SkuSales, totals,
+    AccountTotals, Buckets, CustomerAgeing, Instants, LowStock, Period, PeriodOfSales, Rank,
+    SkuSales, totals,
 };
 pub(crate) use tables::{
     AR_AGEING, OPEN_INVOICES, ORDER_FACTS, SALES_BY_HOUR, STOCK_BY_DAY, STOCK_SNAPSHOT, TABLES,

@@ -13,6 +13,8 @@ use crate::domain::Behind;
 pub(crate) enum AnalyticsError {
     #[error("nothing has been materialized yet")]
     NotMaterializedYet,
+    #[error("this is known once what was counted by an older version is counted anew")]
+    CountedAnew,
     #[error("not counted yet: {}", list(.0))]
     NotFreshEnough(Vec<Behind>),
     #[error("there is no ageing for {}", .0.map_or_else(|| "any day".to_owned(), rpc::to_date))]
@@ -54,9 +56,10 @@ pub(crate) enum AnalyticsError {
 impl Refusal for AnalyticsError {
     fn code(&self) -> Code {
         match self {
-            Self::NotMaterializedYet | Self::ManifestUnusable(_) | Self::FileUnusable { .. } => {
-                Code::Unavailable
-            }
+            Self::NotMaterializedYet
+            | Self::CountedAnew
+            | Self::ManifestUnusable(_)
+            | Self::FileUnusable { .. } => Code::Unavailable,
             Self::NotFreshEnough(_) | Self::OutOfTime | Self::SqlOutOfTime => {
                 Code::DeadlineExceeded
             }
@@ -81,6 +84,7 @@ impl Refusal for AnalyticsError {
             Self::NotFreshEnough(_) => "NOT_FRESH_ENOUGH",
             Self::AgeingNotFound(_) => "AGEING_NOT_FOUND",
             Self::ManifestUnusable(_) => "MANIFEST_UNUSABLE",
+            Self::CountedAnew => "COUNTED_ANEW",
             Self::FileUnusable { .. } => "FILE_UNUSABLE",
             Self::TooManyQueries => "TOO_MANY_QUERIES",
             Self::OutOfTime => "DEADLINE_EXCEEDED",
@@ -114,6 +118,7 @@ impl Refusal for AnalyticsError {
             | Self::ManifestUnusable(_)
             | Self::TooManyQueries
             | Self::OutOfTime
+            | Self::CountedAnew
             | Self::SqlRefused(_)
             | Self::SqlFailed(_)
             | Self::SqlOutOfMemory

@@ -215,6 +215,30 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         }))
     }
 
+    async fn query_low_stock(
+        &self,
+        request: Request<pb::QueryLowStockRequest>,
+    ) -> Result<Response<pb::QueryLowStockResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let archived = request.show_archived;
+        let filters = format!("low {archived}");
+        let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
+        let after: Option<String> = page.token.key(&mut fields);
+        let min_position = read_min_position(&mut fields, request.min_position);
+        fields.done()?;
+
+        let (of, after) = (&self.materializations, after.unwrap_or_default());
+        let found = queries::low_stock(of, min_position, archived, after, page.limit()).await?;
+        let Found(mut items, version) = found;
+        let next_page_token = page.cut(&mut items, |item| item.sku.clone());
+        Ok(Response::new(pb::QueryLowStockResponse {
+            items: items.into_iter().map(reports::show_low).collect(),
+            next_page_token,
+            watermark: Some(show_watermark(&version)),
+        }))
+    }
+
     async fn get_trial_balance(
         &self,
         request: Request<pb::GetTrialBalanceRequest>,

@@ -3,7 +3,8 @@
 mod reports;
 
 pub(crate) use reports::{
-    ageing_by_customer, sales_by_period, sales_by_sku, stock_of_day, top_products, trial_balance,
+    ageing_by_customer, low_stock, sales_by_period, sales_by_sku, stock_of_day, top_products,
+    trial_balance,
 };
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -14,8 +14,8 @@ mod reports;
 pub(crate) use database::Database;
 pub(crate) use folder::{Folder, Version};
 pub(crate) use reports::{
-    ageing_by_customer, hours_between, newest_instant_of_ageing, sales_by_sku, sales_of_spans,
-    stock_of_day, top_products, trial_balance,
+    ageing_by_customer, hours_between, low_stock, newest_instant_of_ageing, sales_by_sku,
+    sales_of_spans, stock_of_day, top_products, trial_balance,
 };
 
 use std::fmt::Display;

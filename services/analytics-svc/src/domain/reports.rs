@@ -75,6 +75,16 @@ pub(crate) enum Rank {
     Quantity,
 }
 
+/// A SKU that is low on stock.
+#[derive(Debug, PartialEq)]
+pub(crate) struct LowStock {
+    pub(crate) sku: String,
+    pub(crate) qty_on_hand: i32,
+    pub(crate) reserved_qty: i32,
+    pub(crate) reorder_point: i32,
+    pub(crate) archived: bool,
+}
+
 #[derive(Debug, PartialEq)]
 pub(crate) struct CustomerAgeing {
     pub(crate) customer_id: Uuid,

@@ -5,7 +5,9 @@ use chrono_tz::Tz;
 use proto::analytics::v1 as pb;
 use rpc::Fields;
 
-use crate::domain::{self, AccountTotals, CustomerAgeing, Period, PeriodOfSales, Rank, SkuSales};
+use crate::domain::{
+    self, AccountTotals, CustomerAgeing, LowStock, Period, PeriodOfSales, Rank, SkuSales,
+};
 
 /// From the beginning of the first day up to the end of the last, each if it is said.
 pub(super) fn read_days(
@@ -78,6 +80,17 @@ pub(super) fn show_customer(ageing: &CustomerAgeing) -> pb::CustomerAgeing {
         bucket_90: Some(rpc::to_money(owed.bucket_90)),
         bucket_over_90: Some(rpc::to_money(owed.bucket_over_90)),
         total_ar: Some(rpc::to_money(owed.total)),
+    }
+}
+
+pub(super) fn show_low(item: LowStock) -> pb::LowStock {
+    pb::LowStock {
+        sku: item.sku,
+        qty_on_hand: item.qty_on_hand,
+        reserved_qty: item.reserved_qty,
+        available: item.qty_on_hand.saturating_sub(item.reserved_qty),
+        reorder_point: item.reorder_point,
+        archived: item.archived,
     }
 }
 

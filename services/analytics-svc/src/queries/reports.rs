@@ -9,8 +9,8 @@ use super::{Found, Materializations};
 use crate::{
     AnalyticsError,
     domain::{
-        self, AccountTotals, CustomerAgeing, Instants, MinPosition, Period, PeriodOfSales, Rank,
-        SkuSales, StockSnapshot,
+        self, AccountTotals, CustomerAgeing, Instants, LowStock, MinPosition, Period,
+        PeriodOfSales, Rank, SkuSales, StockSnapshot,
     },
     store::{self, Version},
 };
@@ -87,6 +87,21 @@ pub(crate) async fn stock_of_day(
 ) -> Result<Found<StockSnapshot>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
         store::stock_of_day(db, version, day, &after, &skus, limit)
+    };
+    of.ask(min_position, query).await
+}
+
+/// By SKU, behind `after`.
+#[tracing::instrument(name = "analytics.query_low_stock", skip_all)]
+pub(crate) async fn low_stock(
+    of: &Materializations,
+    min_position: MinPosition,
+    show_archived: bool,
+    after: String,
+    limit: i64,
+) -> Result<Found<Vec<LowStock>>, AnalyticsError> {
+    let query = move |db: &Connection, version: &Version| {
+        store::low_stock(db, version, show_archived, &after, limit)
     };
     of.ask(min_position, query).await
 }

@@ -6,12 +6,13 @@ use duckdb::{Connection, Row, params};
 use money::Money;
 use uuid::Uuid;
 
-use super::{Version, bound, money, time};
+use super::{Version, bound, each_once, money, time};
 use crate::{
     AnalyticsError,
     domain::{
-        AR_AGEING, AccountTotals, Buckets, CustomerAgeing, Instants, OPEN_INVOICES, ORDER_FACTS,
-        Rank, SALES_BY_HOUR, STOCK_BY_DAY, SkuSales, StockLevel, StockSnapshot, TRIAL_BALANCE,
+        AR_AGEING, AccountTotals, Buckets, CustomerAgeing, Instants, LowStock, OPEN_INVOICES,
+        ORDER_FACTS, Rank, SALES_BY_HOUR, STOCK_BY_DAY, STOCK_SNAPSHOT, SkuSales, StockLevel,
+        StockSnapshot, TRIAL_BALANCE,
     },
 };
 
@@ -143,6 +144,55 @@ pub(crate) fn stock_of_day(
     )?;
     let newest: Option<i64> = statement.query_row(params![files, text], |row| row.get(0))?;
     Ok(StockSnapshot { levels, taken_at: newest.map(time).transpose()? })
+}
+
+/// By SKU, behind `after`: what inventory-svc's items say with `low`.
+pub(crate) fn low_stock(
+    db: &Connection,
+    version: &Version,
+    show_archived: bool,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<LowStock>, AnalyticsError> {
+    let Some(files) = version.files(STOCK_SNAPSHOT)? else { return Ok(Vec::new()) };
+    let found = low_in_files(db, &files, show_archived, after, limit);
+    if found.is_err() && lack_column(db, &files, "reorder_point")? {
+        return Err(AnalyticsError::CountedAnew);
+    }
+    each_once(found?, |item| item.sku.clone())
+}
+
+fn low_in_files(
+    db: &Connection,
+    files: &str,
+    show_archived: bool,
+    after: &str,
+    limit: i64,
+) -> duckdb::Result<Vec<LowStock>> {
+    let mut statement = db.prepare(
+        "select sku, qty_on_hand, reserved_qty, reorder_point, archived
+         from read_parquet(string_split($1, chr(10)), hive_partitioning = false)
+         where qty_on_hand - reserved_qty <= reorder_point and (not archived or qty_on_hand > 0 or $2) and sku > $3
+         order by sku limit $4",
+    )?;
+    let rows = statement.query_map(params![files, show_archived, after, limit], |row| {
+        Ok(LowStock {
+            sku: row.get(0)?,
+            qty_on_hand: row.get(1)?,
+            reserved_qty: row.get(2)?,
+            reorder_point: row.get(3)?,
+            archived: row.get(4)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Whether these files are of an olap-consumer that did not know a column yet.
+fn lack_column(db: &Connection, files: &str, column: &str) -> Result<bool, AnalyticsError> {
+    let mut statement = db.prepare(
+        "select not bool_or(name = $2) from parquet_schema(string_split($1, chr(10))) group by file_name order by 1 desc limit 1",
+    )?;
+    Ok(statement.query_row(params![files, column], |row| row.get(0))?)
 }
 
 /// An instant of the newest business day that there is an ageing of.
