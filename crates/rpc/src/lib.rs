@@ -31,5 +31,5 @@ pub use server::{Server, Shutdown, on_signal};
 pub use web::{Doorkeeper, Visitor, serve_web};
 pub use wire::{
     currency, from_date, from_money, json_to_struct, set_currency, struct_to_json, to_date,
-    to_money, to_time,
+    to_money, to_sum, to_time,
 };

@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use money::Money;
 use prost_types::{Struct, Timestamp, Value, value::Kind};
 use proto::common::v1 as pb;
+use rust_decimal::Decimal;
 
 static CURRENCY: OnceLock<String> = OnceLock::new();
 
@@ -33,6 +34,12 @@ pub fn set_currency(code: &str) -> anyhow::Result<()> {
 #[must_use]
 pub fn to_money(amount: Money) -> pb::Money {
     pb::Money { amount: amount.to_string(), currency_code: currency().to_owned() }
+}
+
+/// A sum of amounts, which may be larger than one can be.
+#[must_use]
+pub fn to_sum(sum: Decimal) -> pb::Money {
+    pb::Money { amount: format!("{sum:.2}"), currency_code: currency().to_owned() }
 }
 
 /// An amount of 0 or more, as an event has it: it must be there, in the deployment's currency, which an empty code means.
@@ -151,6 +158,20 @@ mod tests {
             assert!(from_money(Some(&bad)).is_err(), "{bad:?}");
         }
         assert!(from_money(None).is_err());
+    }
+
+    #[test]
+    fn a_sum_is_as_large_as_it_is_and_has_two_decimal_places() {
+        let largest = Money::MAX.decimal() * Decimal::from(1_000_000);
+        for (sum, shown) in [
+            (largest, "999999999999990000.00"),
+            (-largest, "-999999999999990000.00"),
+            (Decimal::MAX / Decimal::from(100), "792281625142643375935439503.35"),
+            (Decimal::ZERO, "0.00"),
+            (Decimal::new(5, 1), "0.50"),
+        ] {
+            assert_eq!(to_sum(sum), amount(shown, "GBP"));
+        }
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use chrono::NaiveDate;
 use money::MoneyError;
-use proto::{common::v1::Money, ledger::v1 as pb};
-use rust_decimal::Decimal;
+use proto::ledger::v1 as pb;
 
 use crate::{
     domain::{
@@ -35,22 +34,17 @@ pub(super) fn account(account: Account) -> pb::Account {
 pub(super) fn balance(balance: Balance) -> pb::AccountBalance {
     pb::AccountBalance {
         account: Some(account(balance.account)),
-        debit: Some(sum(balance.debit)),
-        credit: Some(sum(balance.credit)),
-        balance: Some(sum(balance.debit - balance.credit)),
+        debit: Some(rpc::to_sum(balance.debit)),
+        credit: Some(rpc::to_sum(balance.credit)),
+        balance: Some(rpc::to_sum(balance.debit - balance.credit)),
     }
 }
 
 pub(super) fn trial_balance(all: Vec<Balance>) -> pb::GetTrialBalanceResponse {
-    let total_debit = Some(sum(all.iter().map(|balance| balance.debit).sum()));
-    let total_credit = Some(sum(all.iter().map(|balance| balance.credit).sum()));
+    let total_debit = Some(rpc::to_sum(all.iter().map(|balance| balance.debit).sum()));
+    let total_credit = Some(rpc::to_sum(all.iter().map(|balance| balance.credit).sum()));
     let balances = all.into_iter().map(balance).collect();
     pb::GetTrialBalanceResponse { balances, total_debit, total_credit }
-}
-
-/// A sum may be larger than an amount can be.
-fn sum(sum: Decimal) -> Money {
-    Money { amount: format!("{sum:.2}"), currency_code: rpc::currency().to_owned() }
 }
 
 pub(super) fn entry(entry: Entry) -> pb::Entry {
