@@ -23,6 +23,4 @@ mod readiness;
 mod dashboard;
 mod process;
 mod sql;
-mod sql_values;
-mod sql_tools;
 mod sql_processes;
