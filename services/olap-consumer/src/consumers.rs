@@ -67,12 +67,15 @@ impl SharedBooks {
         self.books.lock().map_err(|_| broken_off())
     }
 
-    /// What was to be written is on the disk.
-    pub(crate) fn written(&self, lines: Arc<Shelf<LineKey>>) -> anyhow::Result<()> {
+    /// What was to be written is on the disk, which `note` has the books know.
+    pub(crate) fn written(
+        &self,
+        lines: Arc<Shelf<LineKey>>,
+        note: impl FnOnce(&mut Books),
+    ) -> anyhow::Result<()> {
         let mut books = self.lock()?;
         *self.lines.lock().map_err(|_| broken_off())? = lines;
-        books.orders.written();
-        books.stock.days.written(|_| false);
+        note(&mut books);
         self.has_room.notify_waiters();
         Ok(())
     }

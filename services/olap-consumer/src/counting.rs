@@ -112,6 +112,9 @@ impl Counting {
         progress: impl Fn(u64),
         mut tracing: Option<&mut Tracing>,
     ) -> anyhow::Result<Self> {
+        if let Some(tracing) = &tracing {
+            (tracing.trace.watch)(&mut *self.books.lock()?);
+        }
         for follower in followers {
             let source = follower.followed.source;
             let target = targets.map(|targets| targets.get(source).copied().unwrap_or_default());

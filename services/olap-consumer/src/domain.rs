@@ -4,14 +4,17 @@
 //! logged its own: folding a log from the start always comes to the same rows.
 //!
 //! Memory is bounded by the business, not by its events: a row per hour with sales, SKU, open invoice and business day, and per account and
-//! day. Of the lines of orders, and of the stock of each day, only what is not written yet is in memory ([`Shelved`]).
+//! day. Of the lines of orders, and of the stock of each day, only what is not written yet is in memory ([`Shelved`]); of sums by SKU, only
+//! by how much they changed of late ([`Sums`]).
 
 mod table;
 mod shelved;
+mod sums;
 mod amount;
 mod days;
 mod sales;
 mod orders;
+mod sales_by_sku;
 mod stock;
 mod receivables;
 mod trial_balance;
@@ -23,8 +26,10 @@ pub(crate) use days::BusinessDays;
 pub(crate) use orders::{Became, LineKey, Moved, NewLine, OrderLine, OrderLines};
 pub(crate) use receivables::{Ageing, OpenInvoice, Receivables};
 pub(crate) use sales::{HourOfSales, Sales};
+pub(crate) use sales_by_sku::{DayAndSku, SalesBySku, SkuSales, SoldInMonth, SoldOnDay};
 pub(crate) use shelved::Shelved;
 pub(crate) use stock::{Item, Level, LevelOfDay, NewLevel, Stock};
+pub(crate) use sums::{Adds, Sums};
 pub(crate) use table::{Changes, Table};
 pub(crate) use trial_balance::{Posted, TrialBalance};
 
@@ -179,7 +184,7 @@ impl Books {
         Self {
             calendar,
             sales: Sales::default(),
-            orders: OrderLines::default(),
+            orders: OrderLines::new(SalesBySku::new(calendar, Sums::default(), Sums::default())),
             stock: Stock::default(),
             receivables: Receivables::new(calendar, Table::default(), Table::default(), None),
             trial_balance: TrialBalance::default(),

@@ -13,6 +13,7 @@
 //! | `trial_balance` | an account and a day, with what was posted then | ledger |
 //! | `stock_by_day` | a SKU and a business day on which its levels changed, with those at its end | inventory |
 //! | `order_facts` | a line of an order that was placed, and what became of it | orders |
+//! | `sales_by_sku_day`, `sales_by_sku_month` | a SKU, and a business day or month of placing: the sums of `order_facts` | orders |
 //! | `set_aside_events` | an event that could not be counted, and why | all |
 //!
 //! **Invariant:** rows and positions are replaced together: the files stand for exactly the events up to the positions that their manifest

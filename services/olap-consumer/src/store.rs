@@ -22,9 +22,11 @@ mod parquet;
 mod columns;
 mod tables;
 mod resting;
+mod by_sku;
 mod files;
 mod writer;
 mod shelf;
+mod summed;
 mod retired;
 mod load;
 mod adopt;
@@ -57,14 +59,15 @@ use self::{
     files::{Files, Plan, plan},
     load::{Loaded, load, read_saved},
     retired::{Retired, keep_manifest},
+    summed::Summed,
     writer::Writer,
 };
 use crate::{
     OlapError,
     consumers::SharedBooks,
     domain::{
-        Ageing, Books, BusinessDays, HourOfSales, Item, LevelOfDay, LineKey, OpenInvoice,
-        OrderLine, Posted, SetAside,
+        Ageing, Books, BusinessDays, DayAndSku, HourOfSales, Item, LevelOfDay, LineKey,
+        OpenInvoice, OrderLine, Posted, SetAside, SoldInMonth, SoldOnDay,
     },
 };
 
@@ -130,6 +133,8 @@ struct AllFiles {
     set_aside: Files<(String, i64)>,
     stock_days: Arc<Shelf<(NaiveDate, String)>>,
     lines: Arc<Shelf<LineKey>>,
+    sku_days: Summed<DayAndSku>,
+    sku_months: Summed<DayAndSku>,
 }
 
 /// What one flush writes, copied from the books at one instant.
@@ -147,6 +152,9 @@ struct Flush {
     set_aside: Plan<(String, i64), SetAside>,
     stock_days: BTreeMap<(NaiveDate, String), LevelOfDay>,
     lines: BTreeMap<LineKey, OrderLine>,
+    /// None where nothing has changed.
+    sku_days: Option<BTreeMap<DayAndSku, SoldOnDay>>,
+    sku_months: Option<BTreeMap<DayAndSku, SoldInMonth>>,
 }
 
 /// Why nothing was written.
@@ -250,7 +258,9 @@ impl Store {
     fn flush_changes(&mut self, books: &SharedBooks, now: DateTime<Utc>) -> anyhow::Result<()> {
         let Some(mut flush) = self.begin(books, now)? else { return Ok(()) };
         match self.write(&mut flush) {
-            Ok(()) => books.written(Arc::clone(&self.files.lines)),
+            Ok(()) => {
+                books.written(Arc::clone(&self.files.lines), |books| self.files.written(books))
+            }
             Err(error) => {
                 books.lock()?.put_back(flush);
                 Err(error)
@@ -277,6 +287,8 @@ impl Store {
             set_aside: plan(&self.files.set_aside, &mut books.set_aside),
             stock_days: books.stock.days.begin_write(),
             lines: books.orders.lines.begin_write(),
+            sku_days: books.orders.by_sku.days.begin_write(),
+            sku_months: books.orders.by_sku.months.begin_write(),
         };
         // The very first manifest says that nothing is counted yet.
         let moved = self.manifest().is_none_or(|before| before.positions != flush.positions);
@@ -327,7 +339,9 @@ impl Flush {
             && self.accounts.changes.is_empty()
             && self.set_aside.changes.is_empty()
             && self.stock_days.is_empty()
-            && self.lines.is_empty();
+            && self.lines.is_empty()
+            && self.sku_days.is_none()
+            && self.sku_months.is_none();
         !unchanged
     }
 
@@ -349,6 +363,8 @@ impl Flush {
             set_aside: write(&self.set_aside, writer)?,
             stock_days: shelf::merge(place, &before.stock_days, stock_days, writer)?,
             lines: shelf::merge(place, &before.lines, lines, writer)?,
+            sku_days: summed::write(place, &before.sku_days, self.sku_days.take(), writer)?,
+            sku_months: summed::write(place, &before.sku_months, self.sku_months.take(), writer)?,
         })
     }
 }
@@ -373,7 +389,16 @@ impl AllFiles {
         let files = files.chain(self.days.values()).chain(self.accounts.values());
         let files = files.chain(self.set_aside.values());
         let files = files.chain(self.stock_days.values().map(|leaf| &leaf.file));
-        files.chain(self.lines.values().map(|leaf| &leaf.file)).cloned().collect()
+        let files = files.chain(self.lines.values().map(|leaf| &leaf.file));
+        files.chain(self.sku_days.all()).chain(self.sku_months.all()).cloned().collect()
+    }
+
+    /// What was being written is in these files.
+    fn written(&self, books: &mut Books) {
+        books.orders.written();
+        books.stock.days.written(|_| false);
+        books.orders.by_sku.days.written(self.sku_days.pending.is_none());
+        books.orders.by_sku.months.written(self.sku_months.pending.is_none());
     }
 }
 

@@ -15,7 +15,7 @@ impl Amount {
     }
 
     pub(crate) fn minus(self, other: Self) -> Result<Self, Unsound> {
-        self.plus(Self(-other.0))
+        self.plus(other.negated())
     }
 
     pub(crate) fn times(self, count: i32) -> Result<Self, Unsound> {
@@ -31,6 +31,15 @@ impl Amount {
     /// Takes a part of the whole away.
     pub(crate) fn take(&mut self, part: Self) {
         self.0 = self.0.saturating_sub(part.0);
+    }
+
+    pub(crate) fn negated(self) -> Self {
+        Self(-self.0)
+    }
+
+    /// What does not fit stays at the end of the range.
+    pub(crate) fn saturating_plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0).clamp(-Self::MAX, Self::MAX))
     }
 
     pub(crate) fn is_negative(self) -> bool {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use ids::{CustomerId, OrderId, OrderItemId};
 use uuid::Uuid;
 
-use super::{Amount, Unsound, shelved::Shelved};
+use super::{Amount, SalesBySku, Unsound, shelved::Shelved};
 
 /// When its order was placed, which order, which line: by this they are sorted on the disk.
 pub(crate) type LineKey = (DateTime<Utc>, OrderId, OrderItemId);
@@ -51,9 +51,11 @@ pub(crate) enum Became {
 /// How many of which line.
 pub(crate) type Moved = Vec<(OrderItemId, i32)>;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct OrderLines {
     pub(crate) lines: Shelved<LineKey, OrderLine>,
+    /// The sums of all lines.
+    pub(crate) by_sku: SalesBySku,
     /// The orders in memory, and when they were placed.
     orders: BTreeMap<OrderId, DateTime<Utc>>,
 }
@@ -67,6 +69,11 @@ impl OrderLine {
 }
 
 impl OrderLines {
+    /// None of the lines is in memory.
+    pub(crate) fn new(by_sku: SalesBySku) -> Self {
+        Self { lines: Shelved::default(), by_sku, orders: BTreeMap::new() }
+    }
+
     /// Whether the order must be fetched before it can be changed.
     pub(crate) fn lacks(&self, order: OrderId) -> bool {
         !self.orders.contains_key(&order)
@@ -88,6 +95,7 @@ impl OrderLines {
         placed_at: DateTime<Utc>,
         lines: Vec<NewLine>,
     ) {
+        let mut placed = BTreeMap::new();
         for line in lines {
             let NewLine { line_id, sku, quantity, unit_price, tax_rate } = line;
             let line = OrderLine {
@@ -101,7 +109,11 @@ impl OrderLines {
                 tax_rate,
                 cancelled: false,
             };
-            self.lines.set((placed_at, order, line_id), line);
+            placed.insert((placed_at, order, line_id), line);
+        }
+        for (key, line) in placed {
+            self.by_sku.change(placed_at, None, &line);
+            self.lines.set(key, line);
             self.orders.insert(order, placed_at);
         }
     }
@@ -141,19 +153,21 @@ impl OrderLines {
     }
 
     pub(crate) fn change(&mut self, lines: BTreeMap<LineKey, OrderLine>) {
-        lines.into_iter().for_each(|(key, line)| self.lines.set(key, line));
+        for (key, line) in lines {
+            self.by_sku.change(key.0, self.lines.get(&key), &line);
+            self.lines.set(key, line);
+        }
     }
 
     /// The whole order. One without lines has nothing to be cancelled.
     pub(crate) fn cancel(&mut self, order: OrderId) {
         let Some(placed_at) = self.orders.get(&order) else { return };
         let of_order = self.lines.range(all_of(*placed_at, order));
-        let all: Vec<_> = of_order.map(|(key, line)| (*key, line.clone())).collect();
-        for (key, line) in all {
-            let cancelled =
-                OrderLine { cancelled: true, cancelled_quantity: line.quantity, ..line };
-            self.lines.set(key, cancelled);
-        }
+        let cancelled = of_order.map(|(key, line)| {
+            let line = line.clone();
+            (*key, OrderLine { cancelled: true, cancelled_quantity: line.quantity, ..line })
+        });
+        self.change(cancelled.collect());
     }
 
     /// What was being written is on the disk.

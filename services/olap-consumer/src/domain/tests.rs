@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, NaiveDate, TimeDelta};
-use ids::CustomerId;
+use ids::{CustomerId, OrderItemId};
 use proptest::prelude::*;
 
 use super::*;
@@ -634,4 +634,118 @@ fn a_journal_is_posted_whole_or_not_at_all() {
     assert_eq!(balance.accounts.rows().len(), 1);
     balance.post(day("2026-11-26"), lines).unwrap();
     assert_eq!(balance.accounts.rows().len(), 2);
+}
+
+/// What was sold of one SKU, by business day and by month: pieces and lines.
+fn sold(books: &Books) -> Vec<(String, i64, i32)> {
+    let by_sku = &books.orders.by_sku;
+    let row = |day: NaiveDate, of: &str, row: SkuSales| {
+        (format!("{of} {day}"), row.quantity, row.line_count)
+    };
+    let days = by_sku.days.pending().into_iter().map(|((day, _), of)| row(day, "day", of.0));
+    let months = by_sku.months.pending().into_iter().map(|((day, _), of)| row(day, "month", of.0));
+    days.chain(months).collect()
+}
+
+#[test]
+fn what_is_sold_counts_into_the_days_and_months_of_the_business() {
+    let mut books = Books::new(LONDON);
+    // Each side of a midnight of UTC that is none there, of one that is, and of both nights on which clocks change.
+    for (order, placed_at) in [
+        (1, "2026-10-31T23:59:59.999999Z"),
+        (2, "2026-11-01T00:00:00Z"),
+        (3, "2026-06-30T22:59:59.999999Z"),
+        (4, "2026-06-30T23:00:00Z"),
+        (5, "2026-07-01T00:00:00Z"),
+        (6, "2026-10-24T22:59:59Z"),
+        (7, "2026-10-24T23:00:00Z"),
+        (8, "2026-10-25T23:59:59Z"),
+        (9, "2026-03-29T00:30:00Z"),
+        (10, "2026-03-29T23:30:00Z"),
+    ] {
+        place_one(&mut books, order, 1, time(placed_at));
+    }
+    let expected = [
+        ("day 2026-03-29", 1),
+        ("day 2026-03-30", 1),
+        ("day 2026-06-30", 1),
+        ("day 2026-07-01", 2),
+        ("day 2026-10-24", 1),
+        ("day 2026-10-25", 2),
+        ("day 2026-10-31", 1),
+        ("day 2026-11-01", 1),
+        ("month 2026-03-01", 2),
+        ("month 2026-06-01", 1),
+        ("month 2026-07-01", 2),
+        ("month 2026-10-01", 4),
+        ("month 2026-11-01", 1),
+    ];
+    let expected = expected.map(|(of, count)| (of.to_owned(), i64::from(count), count));
+    assert_eq!(sold(&books), expected);
+}
+
+/// An order of one line.
+fn place_one(books: &mut Books, order: u128, quantity: i32, placed_at: DateTime<Utc>) {
+    let line = NewLine {
+        line_id: OrderItemId(Uuid::from_u128(1)),
+        sku: "one".to_owned(),
+        quantity,
+        unit_price: amount("1.00"),
+        tax_rate: None,
+    };
+    let placed = Fact::OrderPlaced {
+        order: OrderId(Uuid::from_u128(order)),
+        customer_id: CustomerId(Uuid::nil()),
+        placed_at,
+        total: amount("1.00"),
+        lines: vec![line],
+    };
+    books.apply(placed, placed_at).unwrap();
+}
+
+#[test]
+fn what_becomes_of_a_line_changes_its_sums_and_what_is_unsound_does_not() {
+    let mut books = Books::new(LONDON);
+    let (placed_at, later) = (time("2026-10-01T12:00:00Z"), time("2026-11-05T12:00:00Z"));
+    let (order, other) = (OrderId(Uuid::from_u128(1)), OrderId(Uuid::from_u128(2)));
+    place_one(&mut books, 1, 5, placed_at);
+    let moved = |quantity| vec![(OrderItemId(Uuid::from_u128(1)), quantity)];
+    let by = amount("0.00");
+    let reduced =
+        |order, quantity| Fact::OrderReduced { order, placed_at, by, lines: moved(quantity) };
+    let sums = |books: &Books| {
+        let days = books.orders.by_sku.days.pending();
+        let of = |row: &SkuSales| {
+            (
+                row.quantity,
+                row.shipped_quantity,
+                row.returned_quantity,
+                row.amount.hundredths(),
+                row.line_count,
+            )
+        };
+        days.iter().map(|((day, _), row)| (day.to_string(), of(&row.0))).collect::<Vec<_>>()
+    };
+    let on = |sums| vec![("2026-10-01".to_owned(), sums)];
+    assert_eq!(sums(&books), on((5, 0, 0, 500, 1)));
+    books.apply(Fact::OrderShipped { order, lines: moved(3) }, later).unwrap();
+    books.apply(Fact::OrderReturned { order, lines: moved(1) }, later).unwrap();
+    books.apply(reduced(order, 1), later).unwrap();
+    assert_eq!(sums(&books), on((4, 3, 1, 400, 1)));
+    for unsound in [
+        reduced(order, 2),
+        reduced(other, 1),
+        Fact::OrderShipped { order, lines: moved(2) },
+        Fact::OrderReturned { order, lines: [moved(1), moved(2)].concat() },
+        Fact::OrderReduced { order, placed_at, by: amount("2.00"), lines: moved(1) },
+        Fact::OrderCancelled { order, placed_at: later, total: amount("1.00") },
+    ] {
+        assert!(books.apply(unsound.clone(), later).is_err(), "{unsound:?}");
+    }
+    assert_eq!(sums(&books), on((4, 3, 1, 400, 1)));
+    // It is written and forgotten, and all of it is taken back later.
+    books.orders.by_sku.days.begin_write();
+    books.orders.by_sku.days.written(true);
+    books.apply(Fact::OrderCancelled { order, placed_at, total: amount("1.00") }, later).unwrap();
+    assert_eq!(sums(&books), on((-4, 0, 0, -400, -1)));
 }

@@ -3,7 +3,7 @@
 use ::parquet::data_type::ByteArray;
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::parquet::{Column, Columns};
@@ -51,6 +51,16 @@ fn in_one_buffer<T: From<ByteArray>>(values: impl Iterator<Item = impl AsRef<[u8
     let buffer = Bytes::from(buffer);
     let ranges = ends.iter().zip(ends.iter().skip(1));
     ranges.map(|(from, to)| ByteArray::from(buffer.slice(*from..*to)).into()).collect()
+}
+
+/// As a text that sorts as times do. There is none for a year of more than four digits.
+pub(super) fn rank_of_time(time: DateTime<Utc>) -> Option<String> {
+    rank_of_day(time.date_naive())?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+pub(super) fn rank_of_day(day: NaiveDate) -> Option<String> {
+    (0..=9999).contains(&day.year()).then(|| day.to_string())
 }
 
 /// Takes columns in the order of their schema.

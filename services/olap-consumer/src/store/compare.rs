@@ -9,9 +9,16 @@ use ::parquet::{
 use manifest::{Materialized, tables};
 use uuid::Uuid;
 
-use super::{AllFiles, Place, load::load_file, parquet as columns, tables::Row};
+use super::{
+    AllFiles, Place,
+    load::load_file,
+    parquet as columns,
+    summed::{self, AddsUp, Summed},
+    tables::Row,
+};
 use crate::domain::{
     Ageing, Books, HourOfSales, Item, LevelOfDay, OpenInvoice, OrderLine, Posted, SetAside,
+    SoldInMonth, SoldOnDay,
 };
 
 /// Differences that are told; the rest is only counted.
@@ -47,6 +54,8 @@ pub(crate) struct Difference {
 /// Looks at one row while its source is counted.
 pub(crate) struct Trace {
     pub(crate) source: String,
+    /// Before the first event.
+    pub(crate) watch: Box<dyn Fn(&mut Books) + Send>,
     pub(crate) look: Box<dyn FnMut(&Books) -> Look + Send>,
 }
 
@@ -86,6 +95,8 @@ pub(crate) fn compare(live: &Snapshot, counted: &Snapshot) -> anyhow::Result<Dif
     table::<Ageing>(places, (a.days.values(), b.days.values()), &mut found)?;
     table::<Posted>(places, (a.accounts.values(), b.accounts.values()), &mut found)?;
     table::<SetAside>(places, (a.set_aside.values(), b.set_aside.values()), &mut found)?;
+    sums::<SoldOnDay>(places, (&a.sku_days, &b.sku_days), &mut found)?;
+    sums::<SoldInMonth>(places, (&a.sku_months, &b.sku_months), &mut found)?;
     Ok(found)
 }
 
@@ -101,8 +112,24 @@ fn table<'a, R: Row>(
     ),
     found: &mut Differences,
 ) -> anyhow::Result<()> {
-    let mut live = rows::<R>(live_place, live).peekable();
-    let mut counted = rows::<R>(counted_place, counted).peekable();
+    each_key::<R>(rows(live_place, live), rows(counted_place, counted), found)
+}
+
+/// Of an additive table: what its rows come to by key, in whichever files they are.
+fn sums<R: AddsUp>(
+    (live_place, counted_place): (&Place, &Place),
+    (live, counted): (&Summed<R::Key>, &Summed<R::Key>),
+    found: &mut Differences,
+) -> anyhow::Result<()> {
+    each_key::<R>(summed(live_place, live)?, summed(counted_place, counted)?, found)
+}
+
+fn each_key<R: Row>(
+    live: impl Iterator<Item = Read<R>>,
+    counted: impl Iterator<Item = Read<R>>,
+    found: &mut Differences,
+) -> anyhow::Result<()> {
+    let (mut live, mut counted) = (live.peekable(), counted.peekable());
     loop {
         let order = match (key_of(&mut live)?, key_of(&mut counted)?) {
             (None, None) => return Ok(()),
@@ -128,6 +155,34 @@ fn rows<'a, R: Row>(
         Ok(rows) => rows.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error.context(file.path.clone()))],
     })
+}
+
+/// Rows of the sorted files, each with what is pending of its key.
+fn summed<'a, R: AddsUp>(
+    place: &'a Place,
+    files: &'a Summed<R::Key>,
+) -> anyhow::Result<impl Iterator<Item = Read<R>> + 'a> {
+    let pending = files.pending.as_ref().map(|file| summed::rows::<R>(place, file));
+    let mut pending = pending.transpose()?.unwrap_or_default();
+    let mut sorted = rows::<R>(place, files.sorted.values().map(file)).peekable();
+    Ok(std::iter::from_fn(move || {
+        loop {
+            let next = sorted.next_if(|row| {
+                let first = pending.first_key_value();
+                row.as_ref().map_or(true, |(key, _)| first.is_none_or(|(first, _)| key <= first))
+            });
+            let Some(Ok((key, row))) = next else {
+                return next.or_else(|| pending.pop_first().map(Ok));
+            };
+            let sum = match pending.remove(&key) {
+                Some(by) => row.changed(by),
+                None => Some(row),
+            };
+            if let Some(sum) = sum {
+                return Some(Ok((key, sum)));
+            }
+        }
+    }))
 }
 
 fn key_of<R: Row>(
@@ -165,10 +220,10 @@ impl Differences {
     }
 }
 
-fn trace<R: Row>(key: R::Key, live: Option<R>, counted: Option<&R>) -> Trace {
+pub(super) fn trace<R: Row>(key: R::Key, live: Option<R>, counted: Option<&R>) -> Trace {
     let source = R::source(&key).to_owned();
     let mut before = None;
-    let lacks = R::step(live.as_ref(), counted);
+    let (watched, lacks) = (key.clone(), R::step(live.as_ref(), counted));
     let look = move |books: &Books| {
         let now = R::in_books(books, &key);
         // A row that rests on the disk has not gone, though it is not in memory.
@@ -185,13 +240,13 @@ fn trace<R: Row>(key: R::Key, live: Option<R>, counted: Option<&R>) -> Trace {
         before = now;
         look
     };
-    Trace { source, look: Box::new(look) }
+    Trace { source, watch: Box::new(move |books| R::watch(books, &watched)), look: Box::new(look) }
 }
 
 /// A row as `column value`, a comma between.
 fn text<R: Row>(row: Option<&(R::Key, R)>) -> anyhow::Result<String> {
     let Some(row) = row else { return Ok(String::new()) };
-    let file = columns::write(R::TABLE.schema, &R::to_columns(std::slice::from_ref(row)))?;
+    let file = columns::write(R::TABLE.schema, &R::to_columns(std::slice::from_ref(row)), None)?;
     let reader = SerializedFileReader::new(bytes::Bytes::from(file))?;
     let mut values = Vec::new();
     for row in reader.get_row_iter(None)? {

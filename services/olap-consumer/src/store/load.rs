@@ -12,11 +12,12 @@ use super::{
     files::Files,
     parquet, sha256,
     shelf::{self, Place},
+    summed,
     tables::Row,
 };
 use crate::domain::{
-    Books, BusinessDays, LevelOfDay, OrderLine, OrderLines, Receivables, Sales, Shelved, Stock,
-    Table, TrialBalance,
+    Books, BusinessDays, LevelOfDay, OrderLine, OrderLines, Receivables, Sales, SalesBySku,
+    Shelved, SoldInMonth, SoldOnDay, Stock, Table, TrialBalance,
 };
 
 /// The first format. No folder has an older one.
@@ -71,9 +72,22 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
     let of = |table: manifest::tables::Table| saved.manifest.files_of(table.name);
     let stock_days = shelf::open::<LevelOfDay>(place, of(LevelOfDay::TABLE))?;
     let lines = shelf::open::<OrderLine>(place, of(OrderLine::TABLE))?;
+    let (sku_days, of_days) = summed::open::<SoldOnDay>(place, &saved.manifest)?;
+    let (sku_months, of_months) = summed::open::<SoldInMonth>(place, &saved.manifest)?;
     let open_day = shelf::last(&stock_days).map(|(day, _)| *day);
     let (stock_days, lines) = (Arc::new(stock_days), Arc::new(lines));
-    let files = AllFiles { hours, items, invoices, days, accounts, set_aside, stock_days, lines };
+    let files = AllFiles {
+        hours,
+        items,
+        invoices,
+        days,
+        accounts,
+        set_aside,
+        stock_days,
+        lines,
+        sku_days,
+        sku_months,
+    };
     ensure!(
         files.all().len() == saved.manifest.files.len(),
         "the manifest names tables that this version does not know"
@@ -82,7 +96,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
     let books = Books {
         calendar,
         sales: Sales { hours: in_hours },
-        orders: OrderLines::default(),
+        orders: OrderLines::new(SalesBySku::new(calendar, of_days, of_months)),
         stock: Stock { items: in_items, days: Shelved::default(), open_day },
         receivables: Receivables::new(calendar, in_invoices, in_days, until),
         trial_balance: TrialBalance { accounts: in_accounts },
@@ -118,12 +132,28 @@ pub(super) fn load_file<R: Row>(
     file: &Materialized,
     calendar: BusinessDays,
 ) -> anyhow::Result<Vec<(R::Key, R)>> {
-    let bytes = fs::read(folder.join(&file.path))?;
-    ensure!(sha256(&bytes) == file.sha256, "its checksum is not the manifest's");
+    let bytes = sound(folder, file)?;
     let rows = R::from_columns(Reader(parquet::read(R::TABLE.schema, bytes)?), calendar)?;
     ensure!(rows.len() as u64 == file.row_count, "it has {} rows", rows.len());
     ensure!(rows.is_sorted_by(|(a, _), (b, _)| a < b), "its keys do not ascend");
     Ok(rows)
+}
+
+/// What a file says of its rows, which are not decoded.
+pub(super) fn load_note<R: Row>(
+    folder: &Path,
+    file: &Materialized,
+) -> anyhow::Result<Option<String>> {
+    let (rows, note) = parquet::read_note(R::TABLE.schema, sound(folder, file)?)?;
+    ensure!(u64::try_from(rows) == Ok(file.row_count), "it has {rows} rows");
+    Ok(note)
+}
+
+/// The bytes of a file that are as they were written.
+fn sound(folder: &Path, file: &Materialized) -> anyhow::Result<Vec<u8>> {
+    let bytes = fs::read(folder.join(&file.path))?;
+    ensure!(sha256(&bytes) == file.sha256, "its checksum is not the manifest's");
+    Ok(bytes)
 }
 
 pub(super) fn read_saved(folder: &Path) -> anyhow::Result<Option<Saved>> {

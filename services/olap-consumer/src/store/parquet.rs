@@ -11,6 +11,7 @@ use ::parquet::{
     },
     errors::ParquetError,
     file::{
+        metadata::KeyValue,
         properties::{EnabledStatistics, WriterProperties},
         reader::{FileReader, RowGroupReader, SerializedFileReader},
         writer::SerializedFileWriter,
@@ -20,6 +21,8 @@ use ::parquet::{
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
+/// Where it is in a file's metadata.
+const NOTE: &str = "olap_consumer";
 const DICTIONARY_MAX_BYTES: usize = 128 << 10;
 
 /// One column's values.
@@ -37,14 +40,19 @@ pub(crate) enum Column {
 /// Columns in the order of their schema.
 pub(crate) type Columns = VecDeque<Column>;
 
-/// One file of one row group.
-pub(crate) fn write(schema: &str, columns: &Columns) -> anyhow::Result<Vec<u8>> {
+/// One file of one row group, with a note in it that only this service reads.
+pub(crate) fn write(
+    schema: &str,
+    columns: &Columns,
+    note: Option<String>,
+) -> anyhow::Result<Vec<u8>> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         // Most texts repeat, and most keys do not.
         .set_dictionary_page_size_limit(DICTIONARY_MAX_BYTES)
         // A file is a page or two.
         .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(note.map(|note| vec![KeyValue::new(NOTE.to_owned(), note)]))
         .build();
     let schema = Arc::new(parse_message_type(schema)?);
     let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
@@ -73,12 +81,18 @@ pub(crate) fn write(schema: &str, columns: &Columns) -> anyhow::Result<Vec<u8>> 
     Ok(file.into_inner()?)
 }
 
+/// How many rows a file of exactly this schema has, and its note. The rows are not decoded.
+pub(crate) fn read_note(schema: &str, file: Vec<u8>) -> anyhow::Result<(i64, Option<String>)> {
+    let file = open(schema, file)?;
+    let metadata = file.metadata().file_metadata();
+    let mut notes = metadata.key_value_metadata().into_iter().flatten();
+    let note = notes.find(|note| note.key == NOTE).and_then(|note| note.value.clone());
+    Ok((metadata.num_rows(), note))
+}
+
 /// The columns of a file that has exactly this schema.
 pub(crate) fn read(schema: &str, file: Vec<u8>) -> anyhow::Result<Columns> {
-    let file = SerializedFileReader::new(Bytes::from(file))?;
-    let expected: Type = parse_message_type(schema)?;
-    let found = file.metadata().file_metadata().schema();
-    ensure!(*found == expected, "the file has other columns: {found:?}");
+    let file = open(schema, file)?;
     let mut columns = Columns::new();
     for group in 0..file.num_row_groups() {
         ensure!(columns.is_empty(), "the file has more than one row group");
@@ -88,6 +102,14 @@ pub(crate) fn read(schema: &str, file: Vec<u8>) -> anyhow::Result<Columns> {
         }
     }
     Ok(columns)
+}
+
+fn open(schema: &str, file: Vec<u8>) -> anyhow::Result<SerializedFileReader<Bytes>> {
+    let file = SerializedFileReader::new(Bytes::from(file))?;
+    let expected: Type = parse_message_type(schema)?;
+    let found = file.metadata().file_metadata().schema();
+    ensure!(*found == expected, "the file has other columns: {found:?}");
+    Ok(file)
 }
 
 fn read_column(group: &dyn RowGroupReader, column: usize) -> anyhow::Result<Column> {

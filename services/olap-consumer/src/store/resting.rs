@@ -1,13 +1,14 @@
 //! Rows of tables that are not in memory.
 
 use anyhow::ensure;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use ids::{CustomerId, OrderId, OrderItemId};
 use manifest::tables::{self, Table};
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
-    columns::{Reader, amounts, dates, texts, times, uuids},
+    columns::{Reader, amounts, dates, rank_of_day, rank_of_time, texts, times, uuids},
     parquet::{Column, Columns},
     tables::Row,
 };
@@ -19,7 +20,21 @@ pub(crate) trait Rests: Row {
     fn day(key: &Self::Key) -> NaiveDate;
 
     /// What rows are looked for by; all alike where they never are.
-    fn subject(key: &Self::Key) -> Uuid;
+    fn subject(_key: &Self::Key) -> Uuid {
+        Uuid::nil()
+    }
+
+    /// The row after a change; none when nothing is left of it.
+    fn changed(self, by: Self) -> Option<Self> {
+        Some(by)
+    }
+
+    /// A key as files tell it.
+    type Plain: Serialize + DeserializeOwned;
+
+    fn to_plain(key: &Self::Key) -> Self::Plain;
+
+    fn from_plain(plain: Self::Plain) -> Self::Key;
 }
 
 impl Row for LevelOfDay {
@@ -32,6 +47,14 @@ impl Row for LevelOfDay {
 
     fn key_text((day, sku): &Self::Key) -> String {
         format!("{day} {sku}")
+    }
+
+    fn rank((day, _): &Self::Key) -> Option<String> {
+        rank_of_day(*day)
+    }
+
+    fn newest(&self) -> Option<DateTime<Utc>> {
+        Some(self.0.at)
     }
 
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
@@ -65,8 +88,14 @@ impl Rests for LevelOfDay {
         *day
     }
 
-    fn subject(_: &Self::Key) -> Uuid {
-        Uuid::nil()
+    type Plain = Self::Key;
+
+    fn to_plain(key: &Self::Key) -> Self::Plain {
+        key.clone()
+    }
+
+    fn from_plain(plain: Self::Plain) -> Self::Key {
+        plain
     }
 }
 
@@ -80,6 +109,10 @@ impl Row for OrderLine {
 
     fn key_text((_, order, line): &Self::Key) -> String {
         format!("{order} {line}")
+    }
+
+    fn rank((placed_at, ..): &Self::Key) -> Option<String> {
+        rank_of_time(*placed_at)
     }
 
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
@@ -151,5 +184,15 @@ impl Rests for OrderLine {
 
     fn subject((_, order, _): &Self::Key) -> Uuid {
         order.0
+    }
+
+    type Plain = (DateTime<Utc>, Uuid, Uuid);
+
+    fn to_plain((placed_at, order, line): &Self::Key) -> Self::Plain {
+        (*placed_at, order.0, line.0)
+    }
+
+    fn from_plain((placed_at, order, line): Self::Plain) -> Self::Key {
+        (placed_at, OrderId(order), OrderItemId(line))
     }
 }

@@ -13,12 +13,17 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use chrono::{Days, NaiveDate};
 use manifest::Materialized;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{load::load_file, resting::Rests, writer::Writer};
+use super::{
+    load::{load_file, load_note},
+    resting::Rests,
+    writer::Writer,
+};
 use crate::domain::BusinessDays;
 
 /// Rows of a file of recent days.
@@ -56,23 +61,49 @@ impl<K> Leaf<K> {
     }
 }
 
-/// The files of a table as a manifest names them, each read whole and found sound.
+/// What a file says of its rows, so that it need not be decoded to be found again.
+#[derive(Serialize, Deserialize)]
+struct Note<K> {
+    first: K,
+    last: K,
+    subjects: (Uuid, Uuid),
+}
+
+/// The files of a table as a manifest names them, each found sound.
 pub(super) fn open<'a, R: Rests>(
     place: &Place,
     files: impl Iterator<Item = &'a Materialized>,
 ) -> anyhow::Result<Shelf<R::Key>> {
-    let mut shelf: Shelf<R::Key> = BTreeMap::new();
+    let (shelf, others) = open_noted::<R>(place, files)?;
+    let other = others.first().map(|file| file.path.as_str());
+    ensure!(other.is_none(), "{} does not tell its keys", other.unwrap_or_default());
+    Ok(shelf)
+}
+
+/// The same; beside them those that do not tell their keys.
+pub(super) fn open_noted<'a, R: Rests>(
+    place: &Place,
+    files: impl Iterator<Item = &'a Materialized>,
+) -> anyhow::Result<(Shelf<R::Key>, Vec<&'a Materialized>)> {
+    let (mut shelf, mut others): (Shelf<R::Key>, _) = (BTreeMap::new(), Vec::new());
     for file in files {
-        let rows = read::<R>(place, file)?;
-        let Some((first, leaf)) = leaf(file.clone(), &rows) else { continue };
+        let note = load_note::<R>(&place.folder, file).with_context(|| file.path.clone())?;
+        let Some(note) = note else {
+            others.push(file);
+            continue;
+        };
+        let Note { first, last, subjects } = serde_json::from_str::<Note<R::Plain>>(&note)
+            .with_context(|| format!("{} tells other keys", file.path))?;
+        let (first, last) = (R::from_plain(first), R::from_plain(last));
+        let leaf = Leaf { file: file.clone(), last, subjects };
         let before = shelf.range(..=&first).next_back();
         let behind = shelf.range(&first..).next();
         let apart = before.is_none_or(|(_, before)| before.last < first)
             && behind.is_none_or(|(next, _)| leaf.last < *next);
-        anyhow::ensure!(apart, "{} has keys of another file", file.path);
+        ensure!(apart, "{} has keys of another file", file.path);
         shelf.insert(first, leaf);
     }
-    Ok(shelf)
+    Ok((shelf, others))
 }
 
 /// All rows of some subjects.
@@ -83,12 +114,12 @@ pub(crate) fn find<R: Rests>(
 ) -> anyhow::Result<Vec<(R::Key, R)>> {
     let (mut wanted, mut found) = (subjects.clone(), Vec::new());
     // Most are looked for while they are new. A subject's rows are neighbours: they go on in the file before, or they do not.
-    for leaf in shelf.values().rev() {
+    for (first, leaf) in shelf.iter().rev() {
         let (low, high) = leaf.subjects;
         if wanted.range(low..=high).next().is_none() {
             continue;
         }
-        let rows = read::<R>(place, &leaf.file)?;
+        let rows = read::<R>(place, first, leaf)?;
         let goes_on = rows.first().map(|(key, _)| R::subject(key));
         for (key, row) in rows {
             let subject = R::subject(&key);
@@ -151,10 +182,16 @@ fn merge_group<R: Rests>(
         return write(&Vec::from_iter(behind), sizes, writer, next);
     }
     let mut rows = BTreeMap::new();
-    for (_, leaf) in group {
-        rows.extend(read::<R>(place, &leaf.file)?);
+    for (first, leaf) in group {
+        rows.extend(read::<R>(place, first, leaf)?);
     }
-    rows.append(&mut inside);
+    for (key, by) in inside {
+        let changed = match rows.remove(&key) {
+            Some(row) => R::changed(row, by),
+            None => Some(by),
+        };
+        rows.extend(changed.map(|row| (key, row)));
+    }
     rows.append(&mut behind);
     write(&Vec::from_iter(rows), sizes, writer, next)
 }
@@ -168,8 +205,12 @@ fn write<R: Rests>(
     let Some((last, _)) = rows.last() else { return Ok(()) };
     let count = rows.len().div_ceil(sizes.rows_max(R::day(last)));
     for rows in rows.chunks(rows.len().div_ceil(count)) {
-        let file = writer.write(rows)?;
-        next.extend(leaf(file, rows));
+        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { continue };
+        let subjects = rows.iter().map(|(key, _)| R::subject(key));
+        let subjects = subjects.clone().min().zip(subjects.max()).unwrap_or_default();
+        let note = Note { first: R::to_plain(first), last: R::to_plain(last), subjects };
+        let file = writer.write_noted(rows, Some(serde_json::to_string(&note)?))?;
+        next.insert(first.clone(), Leaf { file, last: last.clone(), subjects });
     }
     Ok(())
 }
@@ -213,15 +254,17 @@ impl Sizes {
     }
 }
 
-fn leaf<R: Rests>(file: Materialized, rows: &[(R::Key, R)]) -> Option<(R::Key, Leaf<R::Key>)> {
-    let ((first, _), (last, _)) = (rows.first()?, rows.last()?);
-    let subjects = rows.iter().map(|(key, _)| R::subject(key));
-    let subjects = (subjects.clone().min()?, subjects.max()?);
-    Some((first.clone(), Leaf { file, last: last.clone(), subjects }))
-}
-
-fn read<R: Rests>(place: &Place, file: &Materialized) -> anyhow::Result<Vec<(R::Key, R)>> {
-    load_file(&place.folder, file, place.calendar).with_context(|| file.path.clone())
+fn read<R: Rests>(
+    place: &Place,
+    first: &R::Key,
+    leaf: &Leaf<R::Key>,
+) -> anyhow::Result<Vec<(R::Key, R)>> {
+    let path = &leaf.file.path;
+    let rows = load_file::<R>(&place.folder, &leaf.file, place.calendar);
+    let rows = rows.with_context(|| path.clone())?;
+    let ends = rows.first().zip(rows.last()).map(|((first, _), (last, _))| (first, last));
+    ensure!(ends == Some((first, &leaf.last)), "{path} does not have the keys that it tells");
+    Ok(rows)
 }
 
 /// The highest key.

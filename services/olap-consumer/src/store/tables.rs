@@ -6,7 +6,9 @@ use ids::{CustomerId, InvoiceId};
 use manifest::tables::{self, Table};
 
 use super::{
-    columns::{Reader, amounts, dates, texts, times, uuids, wide_amounts},
+    columns::{
+        Reader, amounts, dates, rank_of_day, rank_of_time, texts, times, uuids, wide_amounts,
+    },
     parquet::{Column, Columns},
 };
 use crate::domain::{
@@ -24,11 +26,22 @@ pub(crate) trait Row: Clone + PartialEq + Send + 'static {
     /// For people.
     fn key_text(key: &Self::Key) -> String;
 
+    /// The first column of the key, as [`range`](manifest::Materialized::range) has it.
+    fn rank(key: &Self::Key) -> Option<String>;
+
+    /// When the row changed, where it tells.
+    fn newest(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// Has [`Row::in_books`] know what becomes of the row, where rows are not in memory.
+    fn watch(_books: &mut Books, _key: &Self::Key) {}
+
     /// The row as it is in memory, if it is.
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self>;
 
     /// By how much a sum has changed, where a row is one.
-    fn step(_from: Option<&Self>, _to: Option<&Self>) -> Option<[i64; 2]> {
+    fn step(_from: Option<&Self>, _to: Option<&Self>) -> Option<Vec<i64>> {
         None
     }
 
@@ -52,15 +65,19 @@ impl Row for HourOfSales {
         hour.to_rfc3339()
     }
 
+    fn rank(hour: &Self::Key) -> Option<String> {
+        rank_of_time(*hour)
+    }
+
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
         books.sales.hours.get(key).copied()
     }
 
-    fn step(from: Option<&Self>, to: Option<&Self>) -> Option<[i64; 2]> {
+    fn step(from: Option<&Self>, to: Option<&Self>) -> Option<Vec<i64>> {
         let of = |row: Option<&Self>| row.copied().unwrap_or_default();
         let sums = |row: Self| (row.total.hundredths(), i64::from(row.order_count));
         let ((before, count_before), (after, count)) = (sums(of(from)), sums(of(to)));
-        Some([after.checked_sub(before)?, count - count_before])
+        Some(vec![after.checked_sub(before)?, count - count_before])
     }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {
@@ -93,6 +110,14 @@ impl Row for Item {
 
     fn key_text(sku: &Self::Key) -> String {
         sku.clone()
+    }
+
+    fn rank(sku: &Self::Key) -> Option<String> {
+        Some(sku.clone())
+    }
+
+    fn newest(&self) -> Option<DateTime<Utc>> {
+        Some(self.level.at)
     }
 
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
@@ -137,6 +162,10 @@ impl Row for OpenInvoice {
         id.to_string()
     }
 
+    fn rank(id: &Self::Key) -> Option<String> {
+        Some(id.to_string())
+    }
+
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
         books.receivables.invoices.get(key).copied()
     }
@@ -177,6 +206,10 @@ impl Row for Ageing {
 
     fn key_text(day: &Self::Key) -> String {
         day.to_string()
+    }
+
+    fn rank(day: &Self::Key) -> Option<String> {
+        rank_of_day(*day)
     }
 
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
@@ -227,6 +260,10 @@ impl Row for SetAside {
         format!("{source} {sequence}")
     }
 
+    fn rank((source, _): &Self::Key) -> Option<String> {
+        Some(source.clone())
+    }
+
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
         books.set_aside.get(key).cloned()
     }
@@ -274,15 +311,19 @@ impl Row for Posted {
         format!("{day} {account}")
     }
 
+    fn rank((day, _): &Self::Key) -> Option<String> {
+        rank_of_day(*day)
+    }
+
     fn in_books(books: &Books, key: &Self::Key) -> Option<Self> {
         books.trial_balance.accounts.get(key).copied()
     }
 
-    fn step(from: Option<&Self>, to: Option<&Self>) -> Option<[i64; 2]> {
+    fn step(from: Option<&Self>, to: Option<&Self>) -> Option<Vec<i64>> {
         let of = |row: Option<&Self>| row.copied().unwrap_or_default();
         let sums = |row: Self| (row.debit.hundredths(), row.credit.hundredths());
         let ((debit, credit), (debit_after, credit_after)) = (sums(of(from)), sums(of(to)));
-        Some([debit_after.checked_sub(debit)?, credit_after.checked_sub(credit)?])
+        Some(vec![debit_after.checked_sub(debit)?, credit_after.checked_sub(credit)?])
     }
 
     fn to_columns(rows: &[(Self::Key, Self)]) -> Columns {

@@ -6,7 +6,7 @@ use testkit::Dice;
 use uuid::Uuid;
 
 use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, *};
-use crate::domain::{Amount, Fact, Level, NewLine};
+use crate::domain::{Adds, Amount, Fact, Level, NewLine, SkuSales};
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
 
@@ -16,7 +16,7 @@ fn time(text: &str) -> DateTime<Utc> {
 
 /// Rows as they come back from a file.
 fn written_and_read<R: Row>(rows: &[(R::Key, R)]) -> Vec<(R::Key, R)> {
-    let file = parquet::write(R::TABLE.schema, &R::to_columns(rows)).unwrap();
+    let file = parquet::write(R::TABLE.schema, &R::to_columns(rows), None).unwrap();
     R::from_columns(Reader(parquet::read(R::TABLE.schema, file).unwrap()), LONDON).unwrap()
 }
 
@@ -125,6 +125,22 @@ proptest! {
             ((at, OrderId(order), OrderItemId(line)), line_of_order)
         };
         is_kept(rows.into_iter().map(row).collect())?;
+    }
+
+    #[test]
+    fn sums_by_sku_are_kept_below_zero_too(
+        rows in prop::collection::vec(
+            ((days(), ".*"), (prop::array::uniform4(any::<i64>()), -999_999_999_999_999_999_i64..0)), 1..50),
+    ) {
+        let row = |(key, (numbers, amount))| {
+            let [quantity, shipped_quantity, returned_quantity, line_count]: [i64; 4] = numbers;
+            let amount = Amount::from_hundredths(amount).unwrap();
+            let line_count = i32::try_from(line_count >> 32).unwrap();
+            (key, SkuSales { quantity, shipped_quantity, returned_quantity, amount, line_count })
+        };
+        let rows: Vec<_> = rows.into_iter().map(row).collect();
+        is_kept(rows.iter().cloned().map(|(key, row)| (key, SoldOnDay(row))).collect())?;
+        is_kept(rows.into_iter().map(|(key, row)| (key, SoldInMonth(row))).collect())?;
     }
 
     #[test]
@@ -513,14 +529,16 @@ fn counts_that_differ_are_told_row_by_row() {
     let other = compare(&one, &count("other", 2, 4)).unwrap();
     let told: Vec<_> =
         other.told.iter().map(|found| (found.table, found.live.is_empty())).collect();
-    // The line that was shipped, two lines more, and the hour.
+    // The line that was shipped, two lines more, and the hour; and what the lines come to.
     let expected = [
         ("order_facts", false),
         ("order_facts", true),
         ("order_facts", true),
         ("sales_by_hour", false),
+        ("sales_by_sku_day", false),
+        ("sales_by_sku_month", false),
     ];
-    assert_eq!((told.as_slice(), other.count), (&expected[..], 4));
+    assert_eq!((told.as_slice(), other.count), (&expected[..], 6));
     let line = &other.told[0];
     assert_eq!(
         line.key,
@@ -532,4 +550,156 @@ fn counts_that_differ_are_told_row_by_row() {
     assert!(line.live.contains("order_id 00000000-0000-0000-0000-000000000002, "), "{}", line.live);
     assert!(line.live.contains("unit_price 1.00") && line.live.contains("amount 3.00"));
     assert_eq!(other.trace.unwrap().source, "orders");
+}
+
+/// An additive table beside the sums that it must have.
+struct KeptSums {
+    folder: tempfile::TempDir,
+    place: Place,
+    sums: crate::domain::Sums<DayAndSku, SoldOnDay>,
+    files: Summed<DayAndSku>,
+    expected: BTreeMap<DayAndSku, i64>,
+    version: u64,
+}
+
+fn sold(quantity: i64) -> SoldOnDay {
+    SoldOnDay(SkuSales { quantity, ..SkuSales::default() })
+}
+
+impl KeptSums {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { folder: folder.path().to_owned(), calendar: LONDON };
+        let (sums, files, expected) = Default::default();
+        Self { folder, place, sums, files, expected, version: 0 }
+    }
+
+    fn add(&mut self, day: u32, sku: usize, quantity: i64) {
+        let key = (NaiveDate::from_ymd_opt(2026, 1, 1 + day).unwrap(), format!("sku-{sku:04}"));
+        self.sums.add(key.clone(), sold(quantity));
+        *self.expected.entry(key).or_default() += quantity;
+    }
+
+    fn flush(&mut self) {
+        self.version += 1;
+        let mut writer = Writer::new(self.folder.path(), self.version);
+        let pending = self.sums.begin_write();
+        self.files = summed::write(&self.place, &self.files, pending, &mut writer).unwrap();
+        self.sums.written(self.files.pending.is_none());
+    }
+
+    /// Reads all files as anybody would, and opens them as after a restart.
+    fn check(&mut self) {
+        let mut found: BTreeMap<DayAndSku, SoldOnDay> = BTreeMap::new();
+        for file in self.files.all() {
+            let rows = load::load_file::<SoldOnDay>(self.folder.path(), file, LONDON).unwrap();
+            for (key, row) in rows {
+                assert_ne!(row, SoldOnDay::default());
+                let sum = found.entry(key).or_default();
+                *sum = sum.plus(row);
+            }
+        }
+        found.retain(|_, sum| *sum != SoldOnDay::default());
+        self.expected.retain(|_, sum| *sum != 0);
+        assert!(
+            found
+                .iter()
+                .map(|(key, row)| (key, row.0.quantity))
+                .eq(self.expected.iter().map(|(key, quantity)| (key, *quantity)))
+        );
+        let files = self.files.all().cloned().collect();
+        let manifest = Manifest {
+            version: 1,
+            written_at: DateTime::UNIX_EPOCH,
+            event_time: None,
+            positions: BTreeMap::new(),
+            files,
+        };
+        let (files, sums) = summed::open::<SoldOnDay>(&self.place, &manifest).unwrap();
+        assert_eq!((&files, sums.pending()), (&self.files, self.sums.pending()));
+        self.sums = sums;
+    }
+}
+
+#[test]
+fn what_adds_up_is_the_same_whatever_is_written_when() {
+    let (mut kept, dice) = (KeptSums::new(), Dice::new(33));
+    let (mut small, mut sorted) = (0, 0);
+    for round in 0..60 {
+        let many = if round % 4 == 0 { 3000 } else { 60 };
+        for _ in 0..dice.roll(many) {
+            let (day, sku) = (dice.roll(20_u32), dice.roll(300));
+            kept.add(day, sku, dice.roll(7_i64) - 3);
+        }
+        if round % 10 == 9 {
+            // All of it is taken back.
+            for ((day, sku), quantity) in kept.expected.clone() {
+                kept.sums.add((day, sku), sold(-quantity));
+            }
+            kept.expected.clear();
+        }
+        kept.flush();
+        kept.check();
+        small += usize::from(kept.files.pending.is_some());
+        sorted += usize::from(kept.files.pending.is_none() && !kept.files.sorted.is_empty());
+    }
+    assert!(small > 20 && sorted > 5, "{small} small files, {sorted} times sorted ones alone");
+}
+
+#[test]
+fn of_what_comes_to_nothing_no_file_is_left() {
+    let mut kept = KeptSums::new();
+    (0..2 * summed::PENDING_MAX).for_each(|sku| kept.add(1, sku, 5));
+    kept.flush();
+    assert!(kept.files.pending.is_none() && !kept.files.sorted.is_empty());
+    (0..2 * summed::PENDING_MAX).for_each(|sku| kept.add(1, sku, -5));
+    kept.flush();
+    assert_eq!(kept.files, Summed::default());
+    kept.add(1, 1, 5);
+    kept.flush();
+    kept.add(1, 1, -5);
+    kept.flush();
+    assert_eq!(kept.files, Summed::default());
+    kept.check();
+}
+
+#[test]
+fn the_event_that_a_sum_lacks_is_found_though_what_was_added_is_written_meanwhile() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), time("2026-11-24T12:00:00Z"));
+    let (mut store, books) = open(folder.path(), 0);
+    let key = (NaiveDate::from_ymd_opt(2026, 11, 24).unwrap(), "one".to_owned());
+    // Each order has two lines of three pieces at 1.00; one of four orders is lacking.
+    let lines = |orders: i64| SkuSales {
+        quantity: orders * 6,
+        amount: Amount::from_hundredths(orders * 600).unwrap(),
+        line_count: i32::try_from(orders * 2).unwrap(),
+        ..SkuSales::default()
+    };
+    let (live, counted) = (SoldOnDay(lines(3)), SoldOnDay(lines(4)));
+    let mut trace = compare::trace(key.clone(), Some(live), Some(&counted));
+    assert_eq!(trace.source, "orders");
+    (trace.watch)(&mut books.lock().unwrap());
+    for log_id in 1..=4 {
+        let (order, line) = place(&books, log_id);
+        assert_eq!(
+            (trace.look)(&books.lock().unwrap()),
+            match log_id {
+                3 => Look::Same,
+                _ => Look::Explains,
+            }
+        );
+        assert_eq!((trace.look)(&books.lock().unwrap()), Look::Untouched);
+        store.flush(&books, now).unwrap();
+        books.lock().unwrap().orders.by_sku.days.written(true);
+        assert_eq!((trace.look)(&books.lock().unwrap()), Look::Untouched, "writing is no event");
+        if log_id == 4 {
+            // In memory no longer; the sum is known all the same.
+            let fetched = store.files.lines.clone();
+            let found = find::<OrderLine>(&store.place, &fetched, &BTreeSet::from([order.0]));
+            let mut books = books.lock().unwrap();
+            books.orders.fetched(found.unwrap());
+            books.apply(Fact::OrderShipped { order, lines: vec![(line, 1)] }, now).unwrap();
+            assert_eq!((trace.look)(&books), Look::Other);
+        }
+    }
 }

@@ -21,7 +21,16 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn write<R: Row>(&mut self, rows: &[(R::Key, R)]) -> anyhow::Result<Materialized> {
-        let bytes = parquet::write(R::TABLE.schema, &R::to_columns(rows))?;
+        self.write_noted(rows, None)
+    }
+
+    /// Rows in the order of their keys, and what the file says of them beside.
+    pub(super) fn write_noted<R: Row>(
+        &mut self,
+        rows: &[(R::Key, R)],
+        note: Option<String>,
+    ) -> anyhow::Result<Materialized> {
+        let bytes = parquet::write(R::TABLE.schema, &R::to_columns(rows), note)?;
         let index = self.counts.entry(R::TABLE.name).or_default();
         let path = format!("{}.{}.{index}{PARQUET}", R::TABLE.name, self.version);
         *index += 1;
@@ -35,7 +44,8 @@ impl<'a> Writer<'a> {
             row_count: rows.len() as u64,
             size_bytes,
             sha256: sha256(&bytes),
-            ..Materialized::default()
+            range: range::<R>(rows),
+            newest: rows.iter().filter_map(|(_, row)| row.newest()).max(),
         })
     }
 
@@ -49,4 +59,9 @@ impl<'a> Writer<'a> {
             let _ = fs::remove_file(self.folder.join(name));
         }
     }
+}
+
+fn range<R: Row>(rows: &[(R::Key, R)]) -> Option<(String, String)> {
+    let ((first, _), (last, _)) = (rows.first()?, rows.last()?);
+    Some((R::rank(first)?, R::rank(last)?))
 }

@@ -33,7 +33,7 @@ async fn every_version_stands_for_the_events_up_to_its_positions() {
     shop.caught_up(dir.path()).await;
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
-    assert_eq!(tables.len(), 7, "{:?}", tables.keys());
+    assert_eq!(tables.len(), 9, "{:?}", tables.keys());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,6 +238,24 @@ message order_facts {
   REQUIRED INT64 amount (DECIMAL(18,2));
   REQUIRED INT64 placed_at (TIMESTAMP(MICROS,true));
   REQUIRED BOOLEAN cancelled;
+}
+message sales_by_sku_day {
+  REQUIRED INT32 business_day (DATE);
+  REQUIRED BYTE_ARRAY sku (STRING);
+  REQUIRED INT64 quantity;
+  REQUIRED INT64 shipped_quantity;
+  REQUIRED INT64 returned_quantity;
+  REQUIRED INT64 amount (DECIMAL(18,2));
+  REQUIRED INT32 line_count;
+}
+message sales_by_sku_month {
+  REQUIRED INT32 month (DATE);
+  REQUIRED BYTE_ARRAY sku (STRING);
+  REQUIRED INT64 quantity;
+  REQUIRED INT64 shipped_quantity;
+  REQUIRED INT64 returned_quantity;
+  REQUIRED INT64 amount (DECIMAL(18,2));
+  REQUIRED INT32 line_count;
 }
 "
     );

@@ -1,7 +1,7 @@
 //! What is in the folder, read with nothing but the manifest and a Parquet library: as any reader would.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs::{self, File},
     path::Path,
 };
@@ -29,7 +29,14 @@ pub(crate) fn read(folder: &Path) -> (Manifest, Tables) {
                 assert_eq!(lines.len() as u64, file.row_count, "{}", file.path);
                 tables.entry(file.table.clone()).or_default().extend(lines);
             }
-            tables.values_mut().for_each(|lines| lines.sort());
+            for (table, lines) in &mut tables {
+                if let Some(keys) = additive_keys(table) {
+                    *lines = summed(lines, keys);
+                }
+                lines.sort();
+            }
+            // What comes to nothing is as good as not there.
+            tables.retain(|_, lines| !lines.is_empty());
             return (manifest, tables);
         }
         assert_ne!(Manifest::read(folder).unwrap().unwrap().version, manifest.version);
@@ -39,6 +46,40 @@ pub(crate) fn read(folder: &Path) -> (Manifest, Tables) {
 pub(crate) fn lines(folder: &Path, table: &str) -> Vec<String> {
     let is_there = Manifest::read(folder).unwrap().is_some();
     if is_there { read(folder).1.remove(table).unwrap_or_default() } else { Vec::new() }
+}
+
+/// How many columns the key of an additive table has.
+fn additive_keys(table: &str) -> Option<usize> {
+    match table {
+        "sales_by_sku_day" | "sales_by_sku_month" => Some(2),
+        "receivables_by_day" => Some(3),
+        _ => None,
+    }
+}
+
+/// Rows of one key as one; none where that is nothing.
+fn summed(lines: &[String], keys: usize) -> Vec<String> {
+    let mut sums: BTreeMap<Vec<&str>, Vec<(bool, i64)>> = BTreeMap::new();
+    for line in lines {
+        let mut values: Vec<&str> = line.split('|').collect();
+        let numbers = values.split_off(keys).into_iter();
+        let numbers =
+            numbers.map(|text| (text.contains('.'), text.replace('.', "").parse().unwrap()));
+        match sums.entry(values) {
+            Entry::Vacant(new) => _ = new.insert(numbers.collect()),
+            Entry::Occupied(mut sum) => {
+                sum.get_mut().iter_mut().zip(numbers).for_each(|(sum, by)| sum.1 += by.1);
+            }
+        }
+    }
+    sums.retain(|_, sum| sum.iter().any(|(_, number)| *number != 0));
+    let line = |(key, sum): (Vec<&str>, Vec<(bool, i64)>)| {
+        let text =
+            |(is_amount, number)| if is_amount { amount(number) } else { format!("{number}") };
+        let sum = sum.into_iter().map(text).collect::<Vec<_>>();
+        format!("{}|{}", key.join("|"), sum.join("|"))
+    };
+    sums.into_iter().map(line).collect()
 }
 
 /// None when it is not there.
@@ -66,8 +107,9 @@ fn text(field: Field) -> String {
         Field::Bool(value) => value.to_string(),
         Field::Null => "-".to_owned(),
         Field::Decimal(value) => {
-            let bytes = value.data().iter();
-            let number = bytes.fold(0, |sum: i64, byte| sum * 256 + i64::from(*byte));
+            let start = if value.data()[0] > 127 { -1 } else { 0 };
+            let number =
+                value.data().iter().fold(start, |sum: i64, byte| sum * 256 + i64::from(*byte));
             match (value.precision(), value.scale()) {
                 (18 | 20, 2) => amount(number),
                 (5, 4) => format!("{}.{:04}", number / 10_000, number % 10_000),
@@ -79,6 +121,6 @@ fn text(field: Field) -> String {
 }
 
 pub(crate) fn amount(hundredths: i64) -> String {
-    assert!(hundredths >= 0);
-    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    let (sign, hundredths) = (if hundredths < 0 { "-" } else { "" }, hundredths.abs());
+    format!("{sign}{}.{:02}", hundredths / 100, hundredths % 100)
 }

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc,
+};
 use manifest::Manifest;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
@@ -32,9 +34,12 @@ pub(crate) async fn tables(shop: &Shop, manifest: &Manifest) -> Tables {
     let open_lines = open
         .iter()
         .map(|(id, (due, owed))| format!("{id}|{}|{due}|{}", customers[id], amount(*owed)));
+    let lines = order_lines(&orders);
     let tables = [
         ("sales_by_hour", sales(&orders)),
-        ("order_facts", order_lines(&orders)),
+        ("sales_by_sku_day", sales_by_sku(&lines, |day| day)),
+        ("sales_by_sku_month", sales_by_sku(&lines, |day| day.with_day(1).unwrap())),
+        ("order_facts", lines),
         ("stock_snapshot", stock(&inventory)),
         ("stock_by_day", stock_by_day(&inventory)),
         ("trial_balance", trial_balance(&ledger)),
@@ -128,6 +133,28 @@ fn order_lines(log: &[Logged]) -> Vec<String> {
         }
     }
     rows
+}
+
+/// The lines of `order_facts`, summed up by SKU and what a business day is a part of.
+fn sales_by_sku(lines: &[String], period: fn(NaiveDate) -> NaiveDate) -> Vec<String> {
+    let mut sums: BTreeMap<(NaiveDate, &str), [i64; 5]> = BTreeMap::new();
+    for line in lines {
+        let values: Vec<&str> = line.split('|').collect();
+        let number = |column: usize| values[column].parse::<i64>().unwrap();
+        let kept = number(4) - number(5);
+        let (whole, parts) = values[10].split_once('.').unwrap();
+        let amount = format!("{whole}{parts}").parse().unwrap();
+        let day = day_of(values[11].parse().unwrap());
+        let sum = sums.entry((period(day), values[3])).or_default();
+        let line = [kept, number(6), number(7), amount, i64::from(kept > 0)];
+        sum.iter_mut().zip(line).for_each(|(sum, of)| *sum += of);
+    }
+    let sums = sums.into_iter().filter(|(_, sum)| *sum != [0; 5]);
+    let line = |((day, sku), sum): ((NaiveDate, &str), [i64; 5])| {
+        let [kept, shipped, returned, worth, count] = sum;
+        format!("{day}|{sku}|{kept}|{shipped}|{returned}|{}|{count}", amount(worth))
+    };
+    sums.map(line).collect()
 }
 
 fn trial_balance(log: &[Logged]) -> Vec<String> {

@@ -107,7 +107,7 @@ async fn a_rebuild_takes_the_place_of_what_is_live_while_events_arrive() {
     consumer.stop().await;
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
-    assert_eq!(tables.len(), 7);
+    assert_eq!(tables.len(), 9);
 
     // And it is gone on with.
     let consumer = shop.consume(dir.path()).await;
@@ -185,7 +185,8 @@ async fn what_is_not_what_the_logs_say_is_told_with_its_event_and_put_right() {
     rewrite(&shop, "orders", told, "{data,lines,0,unitPrice,amount}", "\"7.00\"").await;
     consumer.start_rebuild(true).await.unwrap();
     let found = consumer.rebuilt().await;
-    assert_eq!((found.state(), found.difference_count), (State::Done, 2), "{found:?}");
+    // The line, the hour, and its SKU's day and month.
+    assert_eq!((found.state(), found.difference_count), (State::Done, 4), "{found:?}");
     let row = &found.differences[0];
     assert_eq!((row.table.as_str(), row.key.as_str()), ("order_facts", &*format!("{one} {line}")));
     assert!(row.live.contains("unit_price 2.00") && row.counted.contains("unit_price 7.00"));
@@ -197,7 +198,7 @@ async fn what_is_not_what_the_logs_say_is_told_with_its_event_and_put_right() {
     // The logs are right: a rebuild says the same, and puts it right.
     consumer.start_rebuild(false).await.unwrap();
     let found = consumer.rebuilt().await;
-    assert_eq!((found.state(), found.difference_count), (State::Done, 2));
+    assert_eq!((found.state(), found.difference_count), (State::Done, 4));
     assert!(found.version > found.compared_version);
     let sold = folder::lines(dir.path(), "sales_by_hour");
     assert_eq!(sold[0], "2026-11-24T09:00:00.000000Z|10.47|10");
@@ -335,11 +336,12 @@ fn make_old(dir: &Path) -> Manifest {
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     json["olap_consumer"]["format"] = 1.into();
     json["positions"].as_object_mut().unwrap().remove("ledger");
-    let later = ["trial_balance", "stock_by_day", "order_facts"];
+    let later =
+        ["trial_balance", "stock_by_day", "order_facts", "sales_by_sku_day", "sales_by_sku_month"];
     let files: Vec<_> = json["files"].as_array().unwrap().clone();
     let (gone, stay): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|file| later.contains(&file["table"].as_str().unwrap()));
-    assert_eq!(gone.len(), 3);
+    assert_eq!(gone.len(), later.len());
     for file in gone {
         std::fs::remove_file(dir.join(file["path"].as_str().unwrap())).unwrap();
     }
@@ -372,7 +374,7 @@ async fn a_folder_of_an_older_version_gains_what_is_new_by_itself() {
         manifest.version > old.version
     })
     .await;
-    assert!(versions.iter().all(|found| [(old.version, 4), (old.version + 1, 7)].contains(found)));
+    assert!(versions.iter().all(|found| [(old.version, 4), (old.version + 1, 9)].contains(found)));
     ended(trading).await;
     shop.caught_up(dir.path()).await;
     consumer.is_ready_soon().await;
@@ -414,5 +416,5 @@ async fn an_older_folder_is_gone_on_with_however_often_the_process_is_killed() {
     drop(child);
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
-    assert_eq!(tables.len(), 7);
+    assert_eq!(tables.len(), 9);
 }
