@@ -46,6 +46,17 @@ impl Postgres {
         durability: Durability,
         interrupt: &Interrupt,
     ) -> anyhow::Result<Self> {
+        Self::start_with(bin, folder, durability, &[], interrupt)
+    }
+
+    /// The same with settings of the caller's, such as `work_mem=64MB`, which count more than those that all have.
+    pub fn start_with(
+        bin: &Path,
+        folder: &Path,
+        durability: Durability,
+        settings: &[&str],
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Self> {
         make_folder(folder)?;
         let (data, secret) = (folder.join("data"), folder.join("password"));
         if !data.join("PG_VERSION").exists() {
@@ -62,6 +73,9 @@ impl Postgres {
         if durability == Durability::None {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
+        settings.iter().for_each(|setting| {
+            command.args(["-c", setting]);
+        });
         let log = folder.join("log");
         let mut program = Program::start("postgres", &mut command, Stop::Int, &log)?;
         let pid = program.pid();
