@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::world::{World, root, said};
 
 /// Of each report: what to ask, the columns, and whether something is in it after one sale.
-const REPORTS: [(&[&str], &str); 11] = [
+const REPORTS: [(&[&str], &str); 12] = [
     (&["sales"], "hour,total_amount,order_count"),
     (&["sales", "--by", "day"], "start_date,total_amount,order_count"),
     (&["sales", "--by", "week", "--from", "2020-01-01"], "start_date,total_amount,order_count"),
@@ -29,6 +29,7 @@ const REPORTS: [(&[&str], &str); 11] = [
         "order_id,line_id,customer_id,sku,quantity,cancelled_quantity,shipped_quantity,returned_quantity,\
          unit_price,tax_rate,amount,placed_at,cancelled",
     ),
+    (&["stock", "--low"], "sku,qty_on_hand,reserved_qty,available,reorder_point"),
 ];
 
 async fn sold() -> World {
@@ -88,6 +89,7 @@ async fn every_report_is_written_as_csv_and_as_parquet() {
     let mut lines: Vec<_> = lines.iter().map(|cells| cells[3..11].join(",")).collect();
     lines.sort();
     assert_eq!(lines, ["MUG,1,0,0,0,8.00,0.0000,8.00", "TEA,2,0,0,0,2.50,0.0000,5.00"]);
+    assert_eq!(contents[11], "", "nothing is low");
     let owed = "13.00,0.00,0.00,0.00,0.00,13.00\n";
     assert!(contents[7].ends_with(owed), "{}", contents[7]);
     assert!(contents[8].ends_with(owed), "{}", contents[8]);

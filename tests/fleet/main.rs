@@ -16,6 +16,7 @@ mod upgrade;
 mod killed;
 mod clients;
 mod export;
+mod low_stock;
 mod dashboard;
 mod verify;
 mod traces;

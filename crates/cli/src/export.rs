@@ -60,6 +60,9 @@ enum What {
         /// Such as 2026-11-24.
         #[arg(long)]
         as_of: Option<NaiveDate>,
+        /// Only what is at or below its reorder point now.
+        #[arg(long, conflicts_with = "as_of")]
+        low: bool,
     },
     /// What customers owe by how late it is, a row a business day.
     Ageing {
@@ -177,11 +180,12 @@ fn query(what: &What) -> String {
                 days.hold("hour::date")
             )
         }
-        What::Stock { as_of: None } => {
+        What::Stock { low: true, .. } => LOW_STOCK.to_owned(),
+        What::Stock { as_of: None, .. } => {
             "select sku, qty_on_hand, reserved_qty, snapshot_at from stock_snapshot order by sku"
                 .to_owned()
         }
-        What::Stock { as_of: Some(day) } => format!(
+        What::Stock { as_of: Some(day), .. } => format!(
             "select sku, arg_max(qty_on_hand, business_day) as qty_on_hand, arg_max(reserved_qty, business_day) as reserved_qty, \
              max(snapshot_at) as snapshot_at from stock_by_day where business_day <= date '{day}' group by sku order by sku"
         ),
@@ -202,6 +206,9 @@ fn query(what: &What) -> String {
         What::Sql { query } => query.clone(),
     }
 }
+
+const LOW_STOCK: &str = "select sku, qty_on_hand, reserved_qty, qty_on_hand - reserved_qty as available, reorder_point \
+     from stock_snapshot where qty_on_hand - reserved_qty <= reorder_point and (not archived or qty_on_hand > 0) order by sku";
 
 const AGEING_BY_CUSTOMER: &str = "with owed as (\
      select customer_id, residual, (select max(as_of)::date from ar_ageing) - due_date as late from open_invoices) \
