@@ -8,8 +8,9 @@ use proto::{
     analytics::v1::{
         AccountTotals, CustomerAgeing, GetArAgeingRequest, GetArAgeingResponse,
         GetStockSnapshotRequest, GetTopProductsRequest, GetTrialBalanceRequest,
-        QueryArAgeingByCustomerRequest, QuerySalesByHourRequest, QuerySalesByPeriodRequest,
-        QuerySalesBySkuRequest, SkuSales, analytics_service_client::AnalyticsServiceClient,
+        QueryArAgeingByCustomerRequest, QueryLowStockRequest, QuerySalesByHourRequest,
+        QuerySalesByPeriodRequest, QuerySalesBySkuRequest, SkuSales,
+        analytics_service_client::AnalyticsServiceClient,
     },
     common::v1::Money,
 };
@@ -33,6 +34,7 @@ pub(crate) enum Ask {
     Stock(GetStockSnapshotRequest),
     Ageing(GetArAgeingRequest),
     AgeingByCustomer(QueryArAgeingByCustomerRequest),
+    LowStock(QueryLowStockRequest),
     TrialBalance(GetTrialBalanceRequest),
     /// A panel of the dashboard, of a day.
     Panel(Panel, String),
@@ -133,6 +135,15 @@ impl Asker {
                 let said = client.query_ar_ageing_by_customer(request).await?.into_inner();
                 let took = began.elapsed();
                 (said.customers.iter().map(customer).collect(), took)
+            }
+            Ask::LowStock(request) => {
+                let said = client.query_low_stock(request).await?.into_inner();
+                let took = began.elapsed();
+                let rows = said.items.iter().map(|item| {
+                    let levels = [item.qty_on_hand, item.reserved_qty, item.reorder_point];
+                    row([&item.sku, &levels.map(|n| n.to_string()).join("|")])
+                });
+                (rows.collect(), took)
             }
             Ask::TrialBalance(request) => {
                 let said = client.get_trial_balance(request).await?.into_inner();

@@ -5,8 +5,8 @@
 use chrono::{Datelike, Days, NaiveDate};
 use proto::analytics::v1::{
     GetArAgeingRequest, GetStockSnapshotRequest, GetTopProductsRequest, GetTrialBalanceRequest,
-    Period, QueryArAgeingByCustomerRequest, QuerySalesByHourRequest, QuerySalesByPeriodRequest,
-    QuerySalesBySkuRequest, Rank,
+    Period, QueryArAgeingByCustomerRequest, QueryLowStockRequest, QuerySalesByHourRequest,
+    QuerySalesByPeriodRequest, QuerySalesBySkuRequest, Rank,
 };
 
 use crate::{
@@ -76,6 +76,7 @@ pub(crate) fn of_round(
         stock_now("stock now, 1,000 SKUs", &[]),
         stock_now("stock now, 20 SKUs", skus),
         stock_of("stock of a past day, 20 SKUs", day.0, skus),
+        low_stock("low on stock, 1,000 SKUs"),
         ageing("receivables now", None, today),
         ageing("receivables of a past day", Some(day.0), today),
         ageing_by_customer("receivables by customer", today),
@@ -155,6 +156,13 @@ fn stock_now(name: &'static str, skus: &[String]) -> Question {
          order by sku collate \"C\" limit 1000"
     );
     Question { name, ask, sql }
+}
+
+fn low_stock(name: &'static str) -> Question {
+    let sql = "select concat_ws('|', sku, qty_on_hand, reserved_qty, reorder_point) from inventory.inventory_items
+         where low and (not archived or qty_on_hand > 0) order by sku collate \"C\" limit 1000";
+    let ask = Ask::LowStock(QueryLowStockRequest::default());
+    Question { name, ask, sql: sql.to_owned() }
 }
 
 /// No table of the services has it: it is found in inventory-svc's log, by its events of the days before.
