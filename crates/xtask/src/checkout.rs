@@ -139,9 +139,19 @@ impl Checkout {
 
     /// Builds the services and `bramble`; gives the folder of the binaries.
     pub(crate) fn build(&self, profile: Profile) -> anyhow::Result<PathBuf> {
+        self.build_with(profile, &[])
+    }
+
+    /// The same, and more packages: built together they share their libraries.
+    pub(crate) fn build_with(
+        &self,
+        profile: Profile,
+        more: &[&'static str],
+    ) -> anyhow::Result<PathBuf> {
         self.fetch_duckdb()?;
         let mut args = vec!["build", "--locked"];
-        args.extend(Fleet::names().chain(["bramble-cli"]).flat_map(|package| ["-p", package]));
+        let all = Fleet::names().chain(["bramble-cli"]).chain(more.iter().copied());
+        args.extend(all.flat_map(|package| ["-p", package]));
         if profile == Profile::Release {
             args.push("--release");
         }

@@ -27,6 +27,9 @@ pub(crate) struct Where {
     /// Build with all optimizations first.
     #[arg(long)]
     pub(crate) release: bool,
+    /// More settings, for all services.
+    #[arg(skip)]
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A stack that runs. What is dropped last was started first.
@@ -41,7 +44,7 @@ pub(crate) struct Running {
 impl Where {
     /// On private servers, whatever the environment names.
     pub(crate) fn private() -> Self {
-        Self { database_url: None, nats_url: None, data: None, release: false }
+        Self { database_url: None, nats_url: None, data: None, release: false, env: Vec::new() }
     }
 
     /// Builds, and starts everything.
@@ -95,7 +98,7 @@ impl Where {
             password: postgres.as_ref().map(|postgres| postgres.password().to_owned()),
             nats_url,
             ports: Ports::WellKnown,
-            env: Vec::new(),
+            env: self.env.clone(),
         };
         let fleet = step("starting the services", || Fleet::start(settings, interrupt))?;
         Ok(Running { fleet, admin_url, nats, postgres, _lock: lock })
@@ -119,9 +122,13 @@ impl Running {
 
     /// `bramble import` of all files of a folder, plain or gzipped.
     pub(crate) fn import(&self, data: &Path) -> anyhow::Result<Command> {
+        self.import_some(data, &["products", "customers", "stock", "orders"])
+    }
+
+    pub(crate) fn import_some(&self, data: &Path, some: &[&str]) -> anyhow::Result<Command> {
         let mut import = self.fleet.cli()?;
         import.arg("import");
-        for what in ["products", "customers", "stock", "orders"] {
+        for what in some {
             let plain = data.join(format!("{what}.csv"));
             let file = if plain.exists() { plain } else { plain.with_extension("csv.gz") };
             import.arg(format!("--{what}")).arg(file);
