@@ -10,6 +10,7 @@ mod protos;
 mod test;
 mod kills;
 mod journey;
+mod freshness;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ enum Command {
     /// Note the protos as they are as released: from then on nothing that they hold may change.
     ReleaseProtos,
     Journey(journey::Journey),
+    Freshness(freshness::Freshness),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
             Command::Prepare => prepare::run(&checkout),
             Command::ReleaseProtos => protos::release(&checkout),
             Command::Journey(journey) => journey::run(&checkout, &journey),
+            Command::Freshness(freshness) => freshness::run(&checkout, &freshness),
         }
     });
     match done {
