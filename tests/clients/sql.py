@@ -2,14 +2,24 @@
 
     {"url": "grpc://127.0.0.1:50056", "options": {"adbc.flight.sql.authorization_header": "Bearer …"}, "ask": ["select 1", …]}
 
-Prints one line of JSON a question: its columns and rows as text, or why there are none. The question "objects" asks for the tables and
-their columns instead.
+Prints one line of JSON a question: its columns and rows as text, or why there are none. A question may be a list: the statement, and then a
+value for each `?` of it, such as 1, "a", {"decimal": "1.50"}, {"date": "2026-07-01"} or {"time": "2026-07-01T09:00:00Z"}; or an object
+that has the values by name. {"many": [statement, [value, …], …]} asks once for each list. The question "objects" asks for the tables and their columns
+instead.
 """
 
+import datetime
+import decimal
 import json
 import sys
 
 import adbc_driver_flightsql.dbapi as flight_sql
+
+KINDS = {
+    "decimal": decimal.Decimal,
+    "date": datetime.date.fromisoformat,
+    "time": datetime.datetime.fromisoformat,
+}
 
 
 def objects(connection):
@@ -24,11 +34,27 @@ def objects(connection):
     return tables
 
 
-def ask(connection, sql):
-    if sql == "objects":
+def value(told):
+    if isinstance(told, dict):
+        ((kind, text),) = told.items()
+        return KINDS[kind](text)
+    return told
+
+
+def ask(connection, question):
+    if question == "objects":
         return {"rows": objects(connection)}
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        if isinstance(question, str):
+            cursor.execute(question)
+        elif isinstance(question, list):
+            cursor.execute(question[0], [value(told) for told in question[1:]])
+        elif "many" in question:
+            statement, *rows = question["many"]
+            cursor.executemany(statement, rows)
+        else:
+            ((statement, values),) = question.items()
+            cursor.execute(statement, {name: value(told) for name, told in values.items()})
         frame = cursor.fetch_polars()
         rows = [[None if cell is None else str(cell) for cell in row] for row in frame.rows()]
         return {"columns": frame.columns, "rows": rows}
@@ -37,9 +63,9 @@ def ask(connection, sql):
 def main():
     told = json.load(sys.stdin)
     with flight_sql.connect(told["url"], db_kwargs=told["options"], autocommit=True) as connection:
-        for sql in told["ask"]:
+        for question in told["ask"]:
             try:
-                answer = ask(connection, sql)
+                answer = ask(connection, question)
             except Exception as refused:  # Polars has errors of its own for what fails while it reads.
                 answer = {"refused": str(refused)}
             print(json.dumps(answer), flush=True)

@@ -2,6 +2,7 @@
 
 mod reports;
 mod tables;
+mod remarks;
 #[cfg(test)]
 mod tests;
 

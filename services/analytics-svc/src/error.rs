@@ -30,6 +30,8 @@ pub(crate) enum AnalyticsError {
     #[error("{0}")]
     SqlRefused(String),
     #[error("{0}")]
+    SqlUnsupported(&'static str),
+    #[error("{0}")]
     SqlFailed(String),
     #[error("the query needs more memory than one may have")]
     SqlOutOfMemory,
@@ -68,6 +70,7 @@ impl Refusal for AnalyticsError {
                 Code::ResourceExhausted
             }
             Self::SqlRefused(_) | Self::SqlFailed(_) => Code::InvalidArgument,
+            Self::SqlUnsupported(_) => Code::Unimplemented,
             Self::SqlWorker(_)
             | Self::DuckDb(_)
             | Self::NotMoney(_)
@@ -89,6 +92,7 @@ impl Refusal for AnalyticsError {
             Self::TooManyQueries => "TOO_MANY_QUERIES",
             Self::OutOfTime => "DEADLINE_EXCEEDED",
             Self::SqlRefused(_) => "SQL_REFUSED",
+            Self::SqlUnsupported(_) => "SQL_UNSUPPORTED",
             Self::SqlFailed(_) => "SQL_FAILED",
             Self::SqlOutOfMemory => "SQL_OUT_OF_MEMORY",
             Self::SqlOutOfTime => "SQL_OUT_OF_TIME",
@@ -120,6 +124,7 @@ impl Refusal for AnalyticsError {
             | Self::OutOfTime
             | Self::CountedAnew
             | Self::SqlRefused(_)
+            | Self::SqlUnsupported(_)
             | Self::SqlFailed(_)
             | Self::SqlOutOfMemory
             | Self::SqlOutOfTime

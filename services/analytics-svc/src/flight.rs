@@ -1,9 +1,16 @@
 //! SQL for people: Arrow Flight SQL, which ADBC and JDBC drivers speak.
 //!
-//! A statement is kept nowhere: its ticket, and its handle when a driver prepares it, is its text. It is looked at when its answer is fetched.
+//! A statement is kept nowhere: its ticket is its text, and so is its handle when a driver prepares it, with the values bound to it. It is
+//! looked at when its answer is fetched. To stop reading an answer is to end its query.
+//!
+//! A call may say in `bramble-min-position`, such as `orders=42,billing=7`, how far each source must be counted in what it reads: it waits for
+//! that as the other calls do, or ends with `DEADLINE_EXCEEDED`. The answer's schema says under `bramble.watermark` how far they are, in JSON.
+//!
 //! A driver that knows only a name and a password sends the token as the password; a handshake gives it back as the bearer token.
 
+mod capabilities;
 mod catalog;
+mod prepared;
 
 use std::time::Duration;
 
@@ -14,23 +21,47 @@ use arrow_flight::{
     encode::FlightDataEncoderBuilder,
     flight_service_server::FlightService,
     sql::{
+        ActionBeginSavepointRequest, ActionBeginSavepointResult, ActionBeginTransactionRequest,
+        ActionBeginTransactionResult, ActionCancelQueryRequest, ActionCancelQueryResult,
         ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
-        ActionCreatePreparedStatementResult, CommandGetCatalogs, CommandGetDbSchemas,
-        CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandPreparedStatementQuery,
-        CommandStatementQuery, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
-        TicketStatementQuery,
+        ActionCreatePreparedStatementResult, ActionEndSavepointRequest,
+        ActionEndTransactionRequest, CommandGetCatalogs, CommandGetCrossReference,
+        CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
+        CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
+        CommandPreparedStatementQuery, CommandPreparedStatementUpdate, CommandStatementIngest,
+        CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult,
+        ProstMessageExt, SqlInfo, TicketStatementQuery,
         server::{FlightSqlService, PeekableFlightDataStream},
     },
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::{Message, bytes::Bytes};
-use rpc::Call;
+use proto::analytics::v1::SourcePosition;
+use rpc::{Call, Fields};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status, Streaming, metadata::AsciiMetadataValue};
+use tonic::{
+    Request, Response, Status, Streaming,
+    metadata::{AsciiMetadataValue, MetadataMap},
+};
 
-use crate::{AnalyticsError, sandbox::Sandbox};
+use crate::{
+    AnalyticsError,
+    domain::MinPosition,
+    grpc::read_min_position,
+    sandbox::{Question, Sandbox},
+};
+use prepared::Prepared;
 
 const KEPT_BACK_MAX: Duration = Duration::from_millis(500);
+/// The header that asks for what is counted at least.
+const MIN_POSITION: &str = "bramble-min-position";
+
+const READ_ONLY: AnalyticsError =
+    AnalyticsError::SqlUnsupported("nothing can be changed here: only queries can be asked");
+const NO_TRANSACTIONS: AnalyticsError =
+    AnalyticsError::SqlUnsupported("there are no transactions: each query reads one version whole");
+const NO_CANCEL: AnalyticsError =
+    AnalyticsError::SqlUnsupported("a query ends when its answer is no longer read: close that");
 
 #[derive(Clone)]
 pub(crate) struct Sql {
@@ -71,9 +102,11 @@ impl FlightSqlService for Sql {
     async fn do_get_statement(
         &self,
         ticket: TicketStatementQuery,
-        _: Request<Ticket>,
+        request: Request<Ticket>,
     ) -> Result<Answer, Status> {
-        self.ask(ticket.statement_handle).await
+        let sql = String::from_utf8(ticket.statement_handle.to_vec())
+            .map_err(|_| AnalyticsError::SqlRefused("a query is text".to_owned()))?;
+        self.ask(Prepared::new(sql), &request).await
     }
 
     async fn do_action_create_prepared_statement(
@@ -81,14 +114,19 @@ impl FlightSqlService for Sql {
         query: ActionCreatePreparedStatementRequest,
         _: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let pieces = self.sandbox.ask(query.query.clone(), true, turn_by()).await?;
+        let question =
+            Question { sql: query.query.clone(), columns_only: true, ..Question::default() };
+        let pieces = self.sandbox.ask(question, turn_by()).await?;
         let pieces: Vec<FlightData> = pieces.try_collect().await?;
-        let columns = pieces.into_iter().next();
-        let columns = columns.ok_or(Status::internal("internal error"))?.data_header;
+        let schemas =
+            pieces.into_iter().map(|piece| catalog::with_length(&IpcMessage(piece.data_header)));
+        let schemas: Result<[Bytes; 2], _> = schemas.collect::<Vec<_>>().try_into();
+        let what = || AnalyticsError::SqlWorker("it told other than two schemas".to_owned());
+        let [dataset_schema, parameter_schema] = schemas.map_err(|_| what())?;
         Ok(ActionCreatePreparedStatementResult {
-            prepared_statement_handle: query.query.into_bytes().into(),
-            dataset_schema: catalog::with_length(&IpcMessage(columns)),
-            parameter_schema: Bytes::new(),
+            prepared_statement_handle: Prepared::new(query.query).handle()?,
+            dataset_schema,
+            parameter_schema,
         })
     }
 
@@ -111,18 +149,19 @@ impl FlightSqlService for Sql {
     async fn do_get_prepared_statement(
         &self,
         query: CommandPreparedStatementQuery,
-        _: Request<Ticket>,
+        request: Request<Ticket>,
     ) -> Result<Answer, Status> {
-        self.ask(query.prepared_statement_handle).await
+        self.ask(Prepared::of(&query.prepared_statement_handle)?, &request).await
     }
 
     async fn do_put_prepared_statement_query(
         &self,
-        _: CommandPreparedStatementQuery,
-        _: Request<PeekableFlightDataStream>,
+        query: CommandPreparedStatementQuery,
+        request: Request<PeekableFlightDataStream>,
     ) -> Result<DoPutPreparedStatementResult, Status> {
-        let why = "a query takes no parameters: write the values into it".to_owned();
-        Err(AnalyticsError::SqlRefused(why).into())
+        let prepared = Prepared::of(&query.prepared_statement_handle)?;
+        let bound = prepared.with(prepared::read(request.into_inner()).await?)?;
+        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(bound.handle()?) })
     }
 
     async fn get_flight_info_catalogs(
@@ -205,17 +244,183 @@ impl FlightSqlService for Sql {
         Ok(table(catalog::sql_info(query)))
     }
 
+    async fn get_flight_info_xdbc_type_info(
+        &self,
+        query: CommandGetXdbcTypeInfo,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        Ok(info(&query, request))
+    }
+
+    async fn do_get_xdbc_type_info(
+        &self,
+        query: CommandGetXdbcTypeInfo,
+        _: Request<Ticket>,
+    ) -> Result<Answer, Status> {
+        Ok(table(catalog::type_info(query)))
+    }
+
+    async fn get_flight_info_primary_keys(
+        &self,
+        query: CommandGetPrimaryKeys,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        Ok(info(&query, request))
+    }
+
+    async fn do_get_primary_keys(
+        &self,
+        _: CommandGetPrimaryKeys,
+        _: Request<Ticket>,
+    ) -> Result<Answer, Status> {
+        Ok(table(catalog::primary_keys()))
+    }
+
+    async fn get_flight_info_imported_keys(
+        &self,
+        query: CommandGetImportedKeys,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        Ok(info(&query, request))
+    }
+
+    async fn do_get_imported_keys(
+        &self,
+        _: CommandGetImportedKeys,
+        _: Request<Ticket>,
+    ) -> Result<Answer, Status> {
+        Ok(table(catalog::foreign_keys()))
+    }
+
+    async fn get_flight_info_exported_keys(
+        &self,
+        query: CommandGetExportedKeys,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        Ok(info(&query, request))
+    }
+
+    async fn do_get_exported_keys(
+        &self,
+        _: CommandGetExportedKeys,
+        _: Request<Ticket>,
+    ) -> Result<Answer, Status> {
+        Ok(table(catalog::foreign_keys()))
+    }
+
+    async fn get_flight_info_cross_reference(
+        &self,
+        query: CommandGetCrossReference,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        Ok(info(&query, request))
+    }
+
+    async fn do_get_cross_reference(
+        &self,
+        _: CommandGetCrossReference,
+        _: Request<Ticket>,
+    ) -> Result<Answer, Status> {
+        Ok(table(catalog::foreign_keys()))
+    }
+
+    async fn do_put_statement_update(
+        &self,
+        _: CommandStatementUpdate,
+        _: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        Err(READ_ONLY.into())
+    }
+
+    async fn do_put_prepared_statement_update(
+        &self,
+        _: CommandPreparedStatementUpdate,
+        _: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        Err(READ_ONLY.into())
+    }
+
+    async fn do_put_statement_ingest(
+        &self,
+        _: CommandStatementIngest,
+        _: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        Err(READ_ONLY.into())
+    }
+
+    async fn do_action_begin_transaction(
+        &self,
+        _: ActionBeginTransactionRequest,
+        _: Request<Action>,
+    ) -> Result<ActionBeginTransactionResult, Status> {
+        Err(NO_TRANSACTIONS.into())
+    }
+
+    async fn do_action_end_transaction(
+        &self,
+        _: ActionEndTransactionRequest,
+        _: Request<Action>,
+    ) -> Result<(), Status> {
+        Err(NO_TRANSACTIONS.into())
+    }
+
+    async fn do_action_begin_savepoint(
+        &self,
+        _: ActionBeginSavepointRequest,
+        _: Request<Action>,
+    ) -> Result<ActionBeginSavepointResult, Status> {
+        Err(NO_TRANSACTIONS.into())
+    }
+
+    async fn do_action_end_savepoint(
+        &self,
+        _: ActionEndSavepointRequest,
+        _: Request<Action>,
+    ) -> Result<(), Status> {
+        Err(NO_TRANSACTIONS.into())
+    }
+
+    async fn do_action_cancel_query(
+        &self,
+        _: ActionCancelQueryRequest,
+        _: Request<Action>,
+    ) -> Result<ActionCancelQueryResult, Status> {
+        Err(NO_CANCEL.into())
+    }
+
     async fn register_sql_info(&self, _: i32, _: &SqlInfo) {}
 }
 
 impl Sql {
     #[tracing::instrument(name = "analytics.sql", skip_all)]
-    async fn ask(&self, sql: Bytes) -> Result<Answer, Status> {
-        let sql = String::from_utf8(sql.to_vec())
-            .map_err(|_| AnalyticsError::SqlRefused("a query is text".to_owned()))?;
-        let pieces = self.sandbox.ask(sql, false, turn_by()).await?;
+    async fn ask(&self, asked: Prepared, request: &Request<Ticket>) -> Result<Answer, Status> {
+        let Prepared { sql, parameters } = asked;
+        let min_position = min_position(request.metadata())?;
+        let question = Question { sql, parameters, columns_only: false, min_position };
+        let pieces = self.sandbox.ask(question, turn_by()).await?;
         Ok(Response::new(pieces.map_err(Status::from).boxed()))
     }
+}
+
+/// Such as `orders=42,billing=7`.
+fn min_position(headers: &MetadataMap) -> Result<MinPosition, Status> {
+    let (mut fields, mut positions) = (Fields::default(), Vec::new());
+    for header in headers.get_all(MIN_POSITION) {
+        let texts = header.to_str().unwrap_or("=").split(',').map(str::trim);
+        for text in texts.filter(|text| !text.is_empty()) {
+            let position = text.split_once('=').and_then(|(source, sequence)| {
+                let sequence = sequence.trim().parse().ok()?;
+                Some(SourcePosition { source: source.trim().to_owned(), sequence })
+            });
+            match position {
+                Some(position) => positions.push(position),
+                None => fields.bad(MIN_POSITION, "must be such as orders=42,billing=7"),
+            }
+        }
+    }
+    let min_position = read_min_position(&mut fields, positions);
+    fields.done()?;
+    Ok(min_position)
 }
 
 /// What has no turn by then is told so, for which some of its caller's time is kept back.

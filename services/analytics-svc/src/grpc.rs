@@ -269,7 +269,10 @@ fn read_page(fields: &mut Fields, size: i32, token: &str, filters: &str) -> Page
     Page::read_up_to(fields, size, token, filters, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
 }
 
-fn read_min_position(fields: &mut Fields, positions: Vec<pb::SourcePosition>) -> MinPosition {
+pub(crate) fn read_min_position(
+    fields: &mut Fields,
+    positions: Vec<pb::SourcePosition>,
+) -> MinPosition {
     fields.count("min_position", positions.len(), 0, MIN_POSITION_MAX);
     let positions = positions.into_iter().take(MIN_POSITION_MAX).enumerate();
     let positions = positions.map(|(index, position)| {

@@ -1,22 +1,20 @@
 //! Questions, each answered from one version of the materializations.
 
+mod freshness;
 mod reports;
 
+pub(crate) use freshness::{Times, including, wait_until};
 pub(crate) use reports::{
     ageing_by_customer, low_stock, sales_by_period, sales_by_sku, stock_of_day, top_products,
     trial_balance,
 };
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use duckdb::Connection;
-use rpc::{Call, Shutdown};
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep_until},
-};
+use tokio::task::spawn_blocking;
 
 use crate::{
     AnalyticsError,
@@ -24,11 +22,6 @@ use crate::{
     store::{self, Database, Folder, Version},
 };
 
-/// How long a call may wait for events to be counted.
-const WAIT_MAX: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Kept of a call's time for the query itself, or for our own refusal to arrive: a quarter, and no more than this.
-const KEPT_BACK_MAX: Duration = Duration::from_millis(500);
 /// How many versions a call tries whose files go away while it opens them.
 const VERSIONS_MAX: usize = 8;
 
@@ -119,7 +112,7 @@ impl Materializations {
     ) -> Result<Found<T>, AnalyticsError> {
         let (call, min_position) = (Times::of_call(), Arc::new(min_position));
         if !min_position.0.is_empty() {
-            self.wait_until(&min_position, &call).await?;
+            wait_until(&self.folder, &min_position, &call).await?;
         }
         let folder = Arc::clone(&self.folder);
         // The version is chosen when it is this query's turn: the files of one chosen earlier might be gone.
@@ -142,25 +135,6 @@ impl Materializations {
         self.database.run(call.deadline, query).await
     }
 
-    /// Waits for a version that includes that much.
-    async fn wait_until(
-        &self,
-        min_position: &Arc<MinPosition>,
-        call: &Times,
-    ) -> Result<(), AnalyticsError> {
-        loop {
-            let (folder, wanted) = (Arc::clone(&self.folder), Arc::clone(min_position));
-            match spawn_blocking(move || including(&folder, &wanted)).await? {
-                Err(AnalyticsError::NotFreshEnough(_)) if call.is_patient() => (),
-                looked => return looked.map(drop),
-            }
-            tokio::select! {
-                () = sleep_until(call.patient_until.min(Instant::now() + LOOK_EVERY)) => (),
-                () = call.stopping.cancelled() => (),
-            }
-        }
-    }
-
     /// Whether there is a version to answer from.
     pub(crate) async fn are_there(self) -> bool {
         let live = spawn_blocking(move || self.folder.live()).await;
@@ -169,40 +143,5 @@ impl Materializations {
 
     pub(crate) async fn can_be_asked(self) -> bool {
         spawn_blocking(move || self.database.is_there()).await.unwrap_or(false)
-    }
-}
-
-/// The live version, if it includes that much.
-fn including(folder: &Folder, wanted: &MinPosition) -> Result<Arc<Version>, AnalyticsError> {
-    let live = folder.live()?;
-    let missing = match &live {
-        Some(version) => wanted.missing(&version.manifest.positions),
-        None => wanted.missing(&BTreeMap::new()),
-    };
-    if !missing.is_empty() {
-        return Err(AnalyticsError::NotFreshEnough(missing));
-    }
-    live.ok_or(AnalyticsError::NotMaterializedYet)
-}
-
-/// Until when the call that is being served waits for what.
-struct Times {
-    deadline: Instant,
-    patient_until: Instant,
-    stopping: Shutdown,
-}
-
-impl Times {
-    fn of_call() -> Self {
-        let (now, call) = (Instant::now(), Call::current());
-        let deadline = call.as_ref().map_or(now + WAIT_MAX, Call::deadline);
-        let left = deadline.saturating_duration_since(now);
-        let patience = left.saturating_sub((left / 4).min(KEPT_BACK_MAX)).min(WAIT_MAX);
-        let stopping = call.map_or_else(Shutdown::new, |call| call.stopping());
-        Self { deadline, patient_until: now + patience, stopping }
-    }
-
-    fn is_patient(&self) -> bool {
-        Instant::now() < self.patient_until && !self.stopping.is_cancelled()
     }
 }

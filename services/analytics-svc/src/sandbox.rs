@@ -6,10 +6,13 @@
 //! answers in pieces that go to the asker as they are.
 
 mod frame;
+mod parameter;
+mod placeholders;
 mod statement;
 mod worker;
 
 pub(crate) use frame::Limits;
+pub(crate) use parameter::{Parameter, Value};
 pub(crate) use worker::work;
 
 use std::{
@@ -25,6 +28,7 @@ use futures::{Stream, stream};
 use manifest::Manifest;
 use prost::Message;
 use serde::Serialize;
+use serde_json::json;
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -35,14 +39,17 @@ use tokio::{
 
 use crate::{
     AnalyticsError, Config,
-    domain::{TABLES, WATERMARK},
+    domain::{MinPosition, TABLES, WATERMARK},
+    queries::{Times, including, wait_until},
     store::{Folder, Version},
 };
 use frame::{Failure, Files, Frame, Task};
 
 /// The argument with which this program is the process of a query.
 pub(crate) const ARGUMENT: &str = "sql-worker";
-const SQL_MAX_BYTES: usize = 64 << 10;
+pub(crate) const SQL_MAX_BYTES: usize = 64 << 10;
+/// Under which the columns of an answer tell the version that it is from.
+const NOTE: &str = "bramble.watermark";
 /// How many versions a query tries whose files go away before its answer has begun.
 const VERSIONS_MAX: usize = 8;
 /// Pieces that wait for the asker to read.
@@ -55,6 +62,16 @@ pub(crate) struct Sandbox {
     limits: Limits,
     time_zone: String,
     program: PathBuf,
+}
+
+/// A query, and what its answer is to be.
+#[derive(Debug, Default)]
+pub(crate) struct Question {
+    pub(crate) sql: String,
+    pub(crate) parameters: Vec<Parameter>,
+    /// Of which types its columns would be, and then of which the parameters should be. There are no rows.
+    pub(crate) columns_only: bool,
+    pub(crate) min_position: MinPosition,
 }
 
 /// What comes of a query, until something goes wrong.
@@ -85,24 +102,29 @@ impl Sandbox {
         &self.time_zone
     }
 
-    /// Begins a query as soon as fewer than the maximum run, which must be by then. The first piece is the answer's columns; with
-    /// `columns_only` there is no other. To drop the stream is to end the query.
+    /// Begins a query as soon as what it wants is counted and fewer than the maximum run, which must be by then. The first piece is the
+    /// answer's columns. To drop the stream is to end the query.
     pub(crate) async fn ask(
         &self,
-        sql: String,
-        columns_only: bool,
+        question: Question,
         turn_by: Instant,
     ) -> Result<impl Stream<Item = Result<FlightData, AnalyticsError>> + Send + use<>, AnalyticsError>
     {
+        let Question { sql, parameters, columns_only, min_position } = question;
         if sql.len() > SQL_MAX_BYTES {
             let why = format!("a query may be {} KiB long", SQL_MAX_BYTES >> 10);
             return Err(AnalyticsError::SqlRefused(why));
+        }
+        let min_position = Arc::new(min_position);
+        if !min_position.0.is_empty() {
+            wait_until(&self.folder, &min_position, &Times::of_call()).await?;
         }
         let permit = timeout_at(turn_by, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(AnalyticsError::TooManyQueries) };
         let tables = TABLES.iter().map(|table| (table.name.to_owned(), table.empty()));
         let task = Task {
             sql,
+            parameters,
             columns_only,
             limits: self.limits,
             time_zone: self.time_zone.clone(),
@@ -113,7 +135,7 @@ impl Sandbox {
         tokio::spawn(async move {
             let ends = Instant::now() + Duration::from_secs(sandbox.limits.seconds.into());
             let permit = Arc::new(permit);
-            let run = sandbox.run(&task, &pieces, &permit);
+            let run = sandbox.run(&task, &min_position, &pieces, &permit);
             let over = tokio::select! {
                 over = timeout_at(ends, run) => over,
                 () = pieces.closed() => return,
@@ -129,17 +151,18 @@ impl Sandbox {
     async fn run(
         &self,
         task: &Task,
+        min_position: &Arc<MinPosition>,
         pieces: &Pieces,
         permit: &Arc<OwnedSemaphorePermit>,
     ) -> Result<(), AnalyticsError> {
-        let mut version = self.live().await?;
+        let mut version = self.including(min_position).await?;
         for _ in 1..VERSIONS_MAX {
             let mut begun = false;
             let process = Process::start(&self.program, permit)?;
             let Err(error) = process.answer(&version, task, pieces, &mut begun).await else {
                 return Ok(());
             };
-            let newer = self.live().await?;
+            let newer = self.including(min_position).await?;
             if begun || Arc::ptr_eq(&newer, &version) {
                 return Err(error);
             }
@@ -149,10 +172,9 @@ impl Sandbox {
         process.answer(&version, task, pieces, &mut false).await
     }
 
-    async fn live(&self) -> Result<Arc<Version>, AnalyticsError> {
-        let folder = Arc::clone(&self.folder);
-        let live = spawn_blocking(move || folder.live()).await??;
-        live.ok_or(AnalyticsError::NotMaterializedYet)
+    async fn including(&self, wanted: &Arc<MinPosition>) -> Result<Arc<Version>, AnalyticsError> {
+        let (folder, wanted) = (Arc::clone(&self.folder), Arc::clone(wanted));
+        spawn_blocking(move || including(&folder, &wanted)).await?
     }
 }
 
@@ -167,7 +189,20 @@ fn files(version: &Version, tables: Vec<String>) -> Result<Files, AnalyticsError
         let paths = paths.lines().map(str::to_owned).collect();
         of_tables.insert(table, paths);
     }
-    Ok(Files { of_tables, watermark: watermark(&version.manifest) })
+    let (watermark, note) = (watermark(&version.manifest), note(&version.manifest));
+    Ok(Files { of_tables, watermark, note })
+}
+
+/// How far each source is counted, in JSON.
+fn note(manifest: &Manifest) -> String {
+    let positions = manifest.positions.iter().map(|(source, counted)| (source, counted.log_id));
+    let note = json!({
+        "version": manifest.version,
+        "positions": positions.collect::<BTreeMap<_, _>>(),
+        "event_time": manifest.event_time,
+        "written_at": manifest.written_at,
+    });
+    note.to_string()
 }
 
 /// The definition of the view that tells how far each source is counted.

@@ -6,6 +6,8 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use manifest::tables;
 
+use super::remarks;
+
 pub(crate) const SALES_BY_HOUR: &str = tables::SALES_BY_HOUR.name;
 pub(crate) const STOCK_SNAPSHOT: &str = tables::STOCK_SNAPSHOT.name;
 pub(crate) const STOCK_BY_DAY: &str = tables::STOCK_BY_DAY.name;
@@ -31,6 +33,9 @@ pub(crate) static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
     };
     shown.map(Table::of).chain([watermark]).collect()
 });
+
+/// Where Flight SQL has a remark on a column.
+const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
 
 pub(crate) struct Table {
     pub(crate) name: &'static str,
@@ -62,9 +67,20 @@ impl Table {
         format!("select {} where false", columns.collect::<Vec<_>>().join(", "))
     }
 
-    /// As an answer has them.
+    /// Of which type an answer has a column.
+    pub(crate) fn kind(&self, column: &str, time_zone: &str) -> Option<DataType> {
+        let named = |(name, _): &&(&str, Kind)| name.eq_ignore_ascii_case(column);
+        self.columns.iter().find(named).map(|(_, kind)| kind.arrow(time_zone))
+    }
+
+    /// As an answer has them, each with a remark for people.
     pub(crate) fn schema(&self, time_zone: &str) -> Schema {
-        let field = |(name, kind): &(&str, Kind)| Field::new(*name, kind.arrow(time_zone), true);
+        let field = |(name, kind): &(&str, Kind)| {
+            let remark = remarks::of(self.name, name);
+            let remark = remark.map(|remark| (REMARKS.to_owned(), remark.to_owned()));
+            Field::new(*name, kind.arrow(time_zone), true)
+                .with_metadata(remark.into_iter().collect())
+        };
         Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 }

@@ -1,19 +1,22 @@
 //! What tools ask before a person asks anything: which tables there are, with which columns, and what this server can do.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
 use arrow_flight::{
     IpcMessage,
-    error::{FlightError, Result},
+    error::Result,
     sql::{
         CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes,
-        CommandGetTables, SqlInfo,
-        metadata::{SqlInfoData, SqlInfoDataBuilder},
+        CommandGetTables, CommandGetXdbcTypeInfo,
     },
 };
 use prost::bytes::Bytes;
 
+use super::capabilities;
 use crate::domain::TABLES;
 
 /// The names that DuckDB gives what is in memory.
@@ -21,17 +24,32 @@ const CATALOG: &str = "memory";
 const SCHEMA: &str = "main";
 const TABLE_TYPE: &str = "VIEW";
 
-static SQL_INFO: LazyLock<Result<SqlInfoData>> = LazyLock::new(|| {
-    let mut info = SqlInfoDataBuilder::new();
-    info.append(SqlInfo::FlightSqlServerName, "Bramble analytics");
-    info.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
-    info.append(SqlInfo::FlightSqlServerArrowVersion, "1.5");
-    info.append(SqlInfo::FlightSqlServerReadOnly, true);
-    info.append(SqlInfo::FlightSqlServerSql, true);
-    info.append(SqlInfo::FlightSqlServerSubstrait, false);
-    info.append(SqlInfo::FlightSqlServerTransaction, 0i32);
-    info.append(SqlInfo::SqlIdentifierQuoteChar, "\"");
-    info.build()
+static PRIMARY_KEYS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    columns(&[
+        ("catalog_name", DataType::Utf8, true),
+        ("db_schema_name", DataType::Utf8, true),
+        ("table_name", DataType::Utf8, false),
+        ("column_name", DataType::Utf8, false),
+        ("key_name", DataType::Utf8, true),
+        ("key_sequence", DataType::Int32, false),
+    ])
+});
+static FOREIGN_KEYS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    columns(&[
+        ("pk_catalog_name", DataType::Utf8, true),
+        ("pk_db_schema_name", DataType::Utf8, true),
+        ("pk_table_name", DataType::Utf8, false),
+        ("pk_column_name", DataType::Utf8, false),
+        ("fk_catalog_name", DataType::Utf8, true),
+        ("fk_db_schema_name", DataType::Utf8, true),
+        ("fk_table_name", DataType::Utf8, false),
+        ("fk_column_name", DataType::Utf8, false),
+        ("key_sequence", DataType::Int32, false),
+        ("fk_key_name", DataType::Utf8, true),
+        ("pk_key_name", DataType::Utf8, true),
+        ("update_rule", DataType::UInt8, false),
+        ("delete_rule", DataType::UInt8, false),
+    ])
 });
 
 pub(super) fn catalogs(query: CommandGetCatalogs) -> Result<RecordBatch> {
@@ -61,10 +79,29 @@ pub(super) fn table_types(query: CommandGetTableTypes) -> Result<RecordBatch> {
 }
 
 pub(super) fn sql_info(query: CommandGetSqlInfo) -> Result<RecordBatch> {
-    match &*SQL_INFO {
-        Ok(info) => query.into_builder(info).build(),
-        Err(error) => Err(FlightError::ProtocolError(error.to_string())),
-    }
+    query.into_builder(capabilities::sql_info()?).build()
+}
+
+pub(super) fn type_info(query: CommandGetXdbcTypeInfo) -> Result<RecordBatch> {
+    query.into_builder(capabilities::type_info()?).build()
+}
+
+/// No table has any: rows of one key may be several that add up.
+pub(super) fn primary_keys() -> Result<RecordBatch> {
+    Ok(RecordBatch::new_empty(Arc::clone(&PRIMARY_KEYS)))
+}
+
+/// None either, from whichever end they are looked for.
+pub(super) fn foreign_keys() -> Result<RecordBatch> {
+    Ok(RecordBatch::new_empty(Arc::clone(&FOREIGN_KEYS)))
+}
+
+/// Columns as the protocol names them: those that must be there, and those that may.
+fn columns(of: &[(&str, DataType, bool)]) -> SchemaRef {
+    let field = |(name, kind, nullable): &(&str, DataType, bool)| {
+        Field::new(*name, kind.clone(), *nullable)
+    };
+    Arc::new(Schema::new(of.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// A message as it stands alone: behind a mark and its length, and filled up to a multiple of eight.

@@ -10,13 +10,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::parameter::Parameter;
+
 /// Of one frame. Answers are cut into pieces that are much smaller; one value may be larger than a piece.
 pub(super) const FRAME_MAX_BYTES: u32 = 16 << 20;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Task {
     pub(super) sql: String,
-    /// Only the answer's columns are wanted.
+    /// What stands for each `?` of it.
+    pub(super) parameters: Vec<Parameter>,
+    /// Only the answer's columns are wanted, and of which types the parameters should be.
     pub(super) columns_only: bool,
     pub(super) limits: Limits,
     /// In which times are shown, and days begin.
@@ -41,6 +45,8 @@ pub(super) struct Files {
     pub(super) of_tables: BTreeMap<String, Vec<String>>,
     /// The definition of the view that tells how fresh all this is.
     pub(super) watermark: String,
+    /// The same, to be told with the columns of the answer.
+    pub(super) note: String,
 }
 
 #[derive(Debug)]

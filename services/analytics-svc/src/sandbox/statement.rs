@@ -25,6 +25,21 @@ const REFUSED_FUNCTIONS: [&str; 12] = [
     "json_execute_serialized_sql",
 ];
 
+/// The query that is to be explained, if that is what a statement is for. How it would run may be told; how it did run may not: that
+/// names the files.
+pub(super) fn explained(sql: &str) -> Result<Option<&str>, String> {
+    let Some(query) = behind(sql, "explain") else { return Ok(None) };
+    if behind(query, "analyze").or(behind(query, "analyse")).is_some() {
+        return Err("a query can be explained, not analyzed: leave ANALYZE out".to_owned());
+    }
+    Ok(Some(query))
+}
+
+fn behind<'a>(sql: &'a str, word: &str) -> Option<&'a str> {
+    let (first, rest) = sql.trim_start().split_once(char::is_whitespace)?;
+    first.eq_ignore_ascii_case(word).then_some(rest)
+}
+
 /// The tables that a parsed statement reads, if it is one query that may run.
 pub(super) fn tables(
     parsed: &Value,
@@ -33,7 +48,7 @@ pub(super) fn tables(
     if parsed["error"] != Value::Bool(false) {
         let message = parsed["error_message"].as_str().unwrap_or("this is no SQL");
         if message.starts_with("Only SELECT statements") {
-            return Err("only queries can be asked: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW TABLES, SUMMARIZE".to_owned());
+            return Err("only queries can be asked: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW TABLES, SUMMARIZE, EXPLAIN".to_owned());
         }
         return Err(message.to_owned());
     }

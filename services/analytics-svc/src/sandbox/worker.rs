@@ -5,26 +5,31 @@
 //! own limit is no fence: strings and lists of any size are made beside it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
     io::{self, BufRead, BufReader, Stdin, Write},
     process::ExitCode,
 };
 
 use anyhow::Context;
-use arrow::{array::RecordBatch, datatypes::DataType};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema, SchemaRef},
+};
 use arrow_flight::{FlightData, SchemaAsIpc, utils::batches_to_flight_data};
 use arrow_ipc::writer::IpcWriteOptions;
-use duckdb::{Config, Connection, Statement};
+use duckdb::{Config, Connection, Statement, params_from_iter, types::Value as DuckValue};
 use prost::Message;
 use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
+    NOTE,
     frame::{FRAME_MAX_BYTES, Failure, Files, Frame, Limits, Task},
-    statement,
+    parameter, placeholders, statement,
 };
+use crate::domain::TABLES;
 
 /// Pieces of an answer are about as large as this.
 const PIECE_BYTES: usize = 1 << 20;
@@ -58,8 +63,10 @@ fn answer(out: &mut impl Write) -> Result<(), Failure> {
     limit(Resource::Cpu, u64::from(task.limits.seconds + 1) * u64::from(task.limits.threads))?;
     let db = open(&task).map_err(|error| internal(&error))?;
 
+    let explained = statement::explained(&task.sql).map_err(Failure::Refused)?;
+    let query = explained.unwrap_or(&task.sql);
     let parsed: String = db
-        .query_row("select json_serialize_sql(?::varchar)::varchar", [&task.sql], |row| row.get(0))
+        .query_row("select json_serialize_sql(?::varchar)::varchar", [query], |row| row.get(0))
         .map_err(from_duckdb)?;
     let mut parsed = serde_json::Deserializer::from_str(&parsed);
     parsed.disable_recursion_limit();
@@ -73,9 +80,44 @@ fn answer(out: &mut impl Write) -> Result<(), Failure> {
     show(&db, &task, &files).map_err(|error| internal(&error))?;
     let used = data_bytes().map_err(|error| internal(&error))?;
     limit(Resource::Data, used + (u64::from(task.limits.memory_mib) << 20))?;
-    let sql = if task.columns_only { columns_of(&db, &parsed)? } else { task.sql };
-    let mut statement = db.prepare(&sql).map_err(from_duckdb)?;
-    send(&mut statement, task.limits, out)
+    let sql = match explained {
+        Some(query) => format!("explain {query}"),
+        None if task.columns_only => columns_of(&db, &parsed)?,
+        None => task.sql.clone(),
+    };
+    run(&db, &sql, &task, &parsed, Answer::new(&task, &files, out))
+}
+
+fn run(
+    db: &Connection,
+    sql: &str,
+    task: &Task,
+    parsed: &Value,
+    mut answer: Answer<'_, impl Write>,
+) -> Result<(), Failure> {
+    let mut statement = db.prepare(sql).map_err(from_duckdb)?;
+    let places = 1..=statement.parameter_count();
+    let names = places.map(|place| statement.parameter_name(place)).collect::<Result<Vec<_>, _>>();
+    let names = names.map_err(from_duckdb)?;
+    let values = if task.columns_only {
+        vec![DuckValue::Null; names.len()]
+    } else {
+        parameter::chosen(&names, &task.parameters).map_err(Failure::Refused)?
+    };
+    let columns = begin(&mut statement, values)?;
+    answer.send_columns(&columns)?;
+    if task.columns_only {
+        let kind = |name: &str| {
+            let mut kinds = TABLES.iter().map(|table| table.kind(name, &task.time_zone));
+            kinds.find_map(|kind| kind)
+        };
+        let wanted = placeholders::schema(parsed, &names, &task.time_zone, kind);
+        return answer.send(&SchemaAsIpc::new(&wanted, &IpcWriteOptions::default()).into());
+    }
+    while let Some(rows) = statement.step().map_err(from_duckdb)? {
+        answer.send_rows(&RecordBatch::from(&rows))?;
+    }
+    Ok(())
 }
 
 fn line<T: DeserializeOwned>(told: &mut BufReader<Stdin>) -> Result<T, Failure> {
@@ -151,13 +193,11 @@ fn columns_of(db: &Connection, parsed: &Value) -> Result<String, Failure> {
     Ok(format!("select * from ({}) limit 0", sql.trim_end_matches(';')))
 }
 
-fn send(
-    statement: &mut Statement<'_>,
-    limits: Limits,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
-    let schema = statement.stream_arrow([]).map_err(from_duckdb)?.get_schema();
-    for field in schema.fields() {
+/// Gives the statement's columns; its rows are to be fetched.
+fn begin(statement: &mut Statement<'_>, values: Vec<DuckValue>) -> Result<SchemaRef, Failure> {
+    let running = statement.stream_arrow(params_from_iter(values));
+    let columns = running.map_err(from_duckdb)?.get_schema();
+    for field in columns.fields() {
         if matches!(field.data_type(), DataType::Dictionary(..)) {
             return Err(Failure::Refused(format!(
                 "{} is an ENUM: cast it to VARCHAR",
@@ -165,48 +205,56 @@ fn send(
             )));
         }
     }
-    let mut left = Left { rows: limits.rows, bytes: u64::from(limits.answer_mib) << 20 };
-    left.send(&SchemaAsIpc::new(&schema, &IpcWriteOptions::default()).into(), out)?;
-    while let Some(rows) = statement.step().map_err(from_duckdb)? {
-        left.send_rows(&RecordBatch::from(&rows), out)?;
-    }
-    Ok(())
+    Ok(columns)
 }
 
-/// How much of an answer may still come.
-struct Left {
+/// Goes out in pieces, of which only so many may still come.
+struct Answer<'a, W> {
     rows: u64,
     bytes: u64,
+    note: &'a str,
+    out: &'a mut W,
 }
 
-impl Left {
+impl<'a, W: Write> Answer<'a, W> {
+    fn new(task: &Task, files: &'a Files, out: &'a mut W) -> Self {
+        let Limits { rows, answer_mib, .. } = task.limits;
+        Self { rows, bytes: u64::from(answer_mib) << 20, note: &files.note, out }
+    }
+
+    fn send_columns(&mut self, columns: &Schema) -> Result<(), Failure> {
+        let note = HashMap::from([(NOTE.to_owned(), self.note.to_owned())]);
+        let noted = Schema::new_with_metadata(columns.fields().clone(), note);
+        self.send(&SchemaAsIpc::new(&noted, &IpcWriteOptions::default()).into())
+    }
+
     /// In pieces that are not too large.
-    fn send_rows(&mut self, rows: &RecordBatch, out: &mut impl Write) -> Result<(), Failure> {
+    fn send_rows(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
         let count = rows.num_rows();
         let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
         let size = sizes.sum::<Result<usize, _>>().map_err(|error| internal(&error))?;
         if size > PIECE_BYTES && count > 1 {
-            self.send_rows(&rows.slice(0, count / 2), out)?;
-            return self.send_rows(&rows.slice(count / 2, count - count / 2), out);
+            self.send_rows(&rows.slice(0, count / 2))?;
+            return self.send_rows(&rows.slice(count / 2, count - count / 2));
         }
         let rows_left = self.rows.checked_sub(count as u64);
         self.rows = rows_left.ok_or(Failure::TooManyRows)?;
         let encoded = batches_to_flight_data(&rows.schema(), vec![rows.clone()]);
         // The first is the schema once more.
         for data in encoded.map_err(|error| internal(&error))?.iter().skip(1) {
-            self.send(data, out)?;
+            self.send(data)?;
         }
         Ok(())
     }
 
-    fn send(&mut self, data: &FlightData, out: &mut impl Write) -> Result<(), Failure> {
+    fn send(&mut self, data: &FlightData) -> Result<(), Failure> {
         let bytes = data.encode_to_vec();
         if bytes.len() > FRAME_MAX_BYTES as usize {
             return Err(Failure::TooManyBytes);
         }
         let bytes_left = self.bytes.checked_sub(bytes.len() as u64);
         self.bytes = bytes_left.ok_or(Failure::TooManyBytes)?;
-        Frame::Data(bytes).write(out).map_err(|error| internal(&error))
+        Frame::Data(bytes).write(self.out).map_err(|error| internal(&error))
     }
 }
 
@@ -253,6 +301,7 @@ mod tests {
         }
         let task = Task {
             sql: String::new(),
+            parameters: Vec::new(),
             columns_only: false,
             limits: Limits { memory_mib: 64, threads: 1, seconds: 1, rows: 1, answer_mib: 1 },
             time_zone: "Europe/London".to_owned(),
@@ -261,6 +310,7 @@ mod tests {
         let files = Files {
             of_tables: BTreeMap::from([("shown".to_owned(), vec![file("shown.parquet")])]),
             watermark: "select 1 as version".to_owned(),
+            note: String::new(),
         };
         let db = open(&task).unwrap();
         show(&db, &task, &files).unwrap();

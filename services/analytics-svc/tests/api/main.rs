@@ -23,4 +23,6 @@ mod readiness;
 mod dashboard;
 mod process;
 mod sql;
+mod sql_values;
+mod sql_tools;
 mod sql_processes;

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use testkit::Keys;
 
@@ -24,7 +25,7 @@ pub(crate) async fn start(arguments: &[&str]) -> App {
 }
 
 /// What the driver prints, a line a question.
-async fn ask_as(app: &App, options: Value, questions: &[&str]) -> Vec<Value> {
+pub(crate) async fn ask_as(app: &App, options: Value, questions: &[impl Serialize]) -> Vec<Value> {
     let url = app.url.replace("http", "grpc");
     let told = json!({"url": url, "options": options, "ask": questions}).to_string();
     let asking = tokio::task::spawn_blocking(move || {
@@ -42,26 +43,26 @@ async fn ask_as(app: &App, options: Value, questions: &[&str]) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-async fn ask(app: &App, questions: &[&str]) -> Vec<Value> {
+pub(crate) async fn ask(app: &App, questions: &[impl Serialize]) -> Vec<Value> {
     let answers = ask_as(app, json!({}), questions).await;
     assert_eq!(answers.len(), questions.len());
     answers
 }
 
 /// Rows with a space between cells.
-fn rows(answer: &Value) -> Vec<String> {
+pub(crate) fn rows(answer: &Value) -> Vec<String> {
     assert!(answer["refused"].is_null(), "{answer}");
     let cell = |cell: &Value| cell.as_str().unwrap_or("-").to_owned();
     let row = |row: &Value| row.as_array().unwrap().iter().map(cell).collect::<Vec<_>>().join(" ");
     answer["rows"].as_array().unwrap().iter().map(row).collect()
 }
 
-fn refused(answer: &Value) -> &str {
+pub(crate) fn refused(answer: &Value) -> &str {
     assert!(answer["refused"].is_string(), "it was answered: {answer}");
     answer["refused"].as_str().unwrap()
 }
 
-fn publish(app: &App) {
+pub(crate) fn publish(app: &App) {
     let hours = sales(&[
         ("2026-07-01T22:00:00Z", "100.10", 2),
         // Already the next day in London.
@@ -89,6 +90,7 @@ async fn a_python_program_asks_what_nobody_thought_of() {
             "describe stock_snapshot",
             "show tables",
             "objects",
+            "explain select sku from stock_snapshot where qty_on_hand > 5",
         ],
     )
     .await;
@@ -105,6 +107,13 @@ async fn a_python_program_asks_what_nobody_thought_of() {
     let known = rows(&answers[7]);
     assert!(known.contains(&"sales_by_hour hour total_amount order_count".to_owned()), "{known:?}");
     assert_eq!(known.len(), tables.len());
+    let plan = rows(&answers[8]).join("\n");
+    let folder = app.olap.folder.file_name().unwrap().to_str().unwrap();
+    assert!(plan.contains("qty_on_hand>5"), "{plan}");
+    assert!(
+        !plan.contains(".parquet") && !plan.contains(folder),
+        "it tells where files are: {plan}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,13 +183,19 @@ async fn what_is_no_query_over_the_tables_is_refused() {
         "delete from sales_by_hour".to_owned(),
         "begin".to_owned(),
         "checkpoint".to_owned(),
-        format!("explain analyze copy (select 1) to '{there}'"),
+        format!("explain copy (select 1) to '{there}'"),
+        "explain explain select 1".to_owned(),
         format!("prepare p as copy (select 1) to '{there}'"),
     ];
     let several = [
         format!("select 1; copy (select 1) to '{there}'"),
         format!("copy (select 1) to '{there}'; select 1"),
         "select 1; select 2".to_owned(),
+        format!("explain select 1; copy (select 1) to '{there}'"),
+        "explain analyze select * from sales_by_hour".to_owned(),
+        "explain -- \nanalyze select * from sales_by_hour".to_owned(),
+        "explain (analyze) select * from sales_by_hour".to_owned(),
+        "explain (analyze, format json) select * from sales_by_hour".to_owned(),
     ];
     let elsewhere = [
         format!("select * from '{secret}'"),

@@ -22,7 +22,7 @@ const ENDLESS: &str =
     "select count(*) from range(1000000) a, range(10000000) b where (a.range * b.range) % 7 = 3";
 const LARGE: &str = "select range, repeat('x', 1000) from range(100000000)";
 
-async fn client(url: &str) -> FlightSqlServiceClient<Channel> {
+pub(crate) async fn client(url: &str) -> FlightSqlServiceClient<Channel> {
     FlightSqlServiceClient::new(
         Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap(),
     )
