@@ -4,8 +4,8 @@
 //! logged its own: folding a log from the start always comes to the same rows.
 //!
 //! Memory is bounded by the business, not by its events: a row per hour with sales, SKU, open invoice and business day, and per account and
-//! day. Of the lines of orders, and of the stock of each day, only what is not written yet is in memory ([`Shelved`]); of sums by SKU, only
-//! by how much they changed of late ([`Sums`]).
+//! day. Of the lines of orders, and of the stock of each day, only what is not written yet is in memory ([`Shelved`]); of sums by SKU
+//! and of what customers owed on each day, only by how much they changed of late ([`Sums`]).
 
 mod table;
 mod shelved;
@@ -24,7 +24,7 @@ mod tests;
 pub(crate) use amount::Amount;
 pub(crate) use days::BusinessDays;
 pub(crate) use orders::{Became, LineKey, Moved, NewLine, OrderLine, OrderLines};
-pub(crate) use receivables::{Ageing, OpenInvoice, Receivables};
+pub(crate) use receivables::{Ageing, DayAndDebt, OpenInvoice, OwedMore, Receivables};
 pub(crate) use sales::{HourOfSales, Sales};
 pub(crate) use sales_by_sku::{DayAndSku, SalesBySku, SkuSales, SoldInMonth, SoldOnDay};
 pub(crate) use shelved::Shelved;
@@ -186,7 +186,13 @@ impl Books {
             sales: Sales::default(),
             orders: OrderLines::new(SalesBySku::new(calendar, Sums::default(), Sums::default())),
             stock: Stock::default(),
-            receivables: Receivables::new(calendar, Table::default(), Table::default(), None),
+            receivables: Receivables::new(
+                calendar,
+                Table::default(),
+                Table::default(),
+                Sums::default(),
+                None,
+            ),
             trial_balance: TrialBalance::default(),
             set_aside: Table::default(),
             positions: BTreeMap::new(),
@@ -255,7 +261,8 @@ impl Books {
 
     /// Rows that wait to be written, of those that do not stay in memory.
     pub(crate) fn unwritten(&self) -> usize {
-        self.orders.lines.unwritten() + self.stock.days.unwritten()
+        let debts = self.receivables.changes.unwritten();
+        self.orders.lines.unwritten() + self.stock.days.unwritten() + debts
     }
 
     /// Moves behind an event, whatever came of it.

@@ -9,6 +9,7 @@
 //! | `sales_by_hour` | a UTC hour of placing, with what was ordered then and not cancelled | orders |
 //! | `stock_snapshot` | a SKU's levels now, since when, and when to reorder | inventory |
 //! | `ar_ageing` | a business day: what customers owed at its end (today: now), by how late it was | billing, and the calendar |
+//! | `receivables_by_day` | a business day, a customer and a due date: by how much what is owed changed then | billing |
 //! | `open_invoices` | an invoice on which something is owed | billing |
 //! | `trial_balance` | an account and a day, with what was posted then | ledger |
 //! | `stock_by_day` | a SKU and a business day on which its levels changed, with those at its end | inventory |

@@ -23,6 +23,7 @@ mod columns;
 mod tables;
 mod resting;
 mod by_sku;
+mod debts;
 mod files;
 mod writer;
 mod shelf;
@@ -66,8 +67,8 @@ use crate::{
     OlapError,
     consumers::SharedBooks,
     domain::{
-        Ageing, Books, BusinessDays, DayAndSku, HourOfSales, Item, LevelOfDay, LineKey,
-        OpenInvoice, OrderLine, Posted, SetAside, SoldInMonth, SoldOnDay,
+        Ageing, Books, BusinessDays, DayAndDebt, DayAndSku, HourOfSales, Item, LevelOfDay, LineKey,
+        OpenInvoice, OrderLine, OwedMore, Posted, SetAside, SoldInMonth, SoldOnDay,
     },
 };
 
@@ -135,6 +136,7 @@ struct AllFiles {
     lines: Arc<Shelf<LineKey>>,
     sku_days: Summed<DayAndSku>,
     sku_months: Summed<DayAndSku>,
+    debts: Summed<DayAndDebt>,
 }
 
 /// What one flush writes, copied from the books at one instant.
@@ -155,6 +157,7 @@ struct Flush {
     /// None where nothing has changed.
     sku_days: Option<BTreeMap<DayAndSku, SoldOnDay>>,
     sku_months: Option<BTreeMap<DayAndSku, SoldInMonth>>,
+    debts: Option<BTreeMap<DayAndDebt, OwedMore>>,
 }
 
 /// Why nothing was written.
@@ -289,6 +292,7 @@ impl Store {
             lines: books.orders.lines.begin_write(),
             sku_days: books.orders.by_sku.days.begin_write(),
             sku_months: books.orders.by_sku.months.begin_write(),
+            debts: books.receivables.changes.begin_write(),
         };
         // The very first manifest says that nothing is counted yet.
         let moved = self.manifest().is_none_or(|before| before.positions != flush.positions);
@@ -341,7 +345,8 @@ impl Flush {
             && self.stock_days.is_empty()
             && self.lines.is_empty()
             && self.sku_days.is_none()
-            && self.sku_months.is_none();
+            && self.sku_months.is_none()
+            && self.debts.is_none();
         !unchanged
     }
 
@@ -365,6 +370,7 @@ impl Flush {
             lines: shelf::merge(place, &before.lines, lines, writer)?,
             sku_days: summed::write(place, &before.sku_days, self.sku_days.take(), writer)?,
             sku_months: summed::write(place, &before.sku_months, self.sku_months.take(), writer)?,
+            debts: summed::write(place, &before.debts, self.debts.take(), writer)?,
         })
     }
 }
@@ -390,7 +396,8 @@ impl AllFiles {
         let files = files.chain(self.set_aside.values());
         let files = files.chain(self.stock_days.values().map(|leaf| &leaf.file));
         let files = files.chain(self.lines.values().map(|leaf| &leaf.file));
-        files.chain(self.sku_days.all()).chain(self.sku_months.all()).cloned().collect()
+        let files = files.chain(self.sku_days.all()).chain(self.sku_months.all());
+        files.chain(self.debts.all()).cloned().collect()
     }
 
     /// What was being written is in these files.
@@ -399,6 +406,7 @@ impl AllFiles {
         books.stock.days.written(|_| false);
         books.orders.by_sku.days.written(self.sku_days.pending.is_none());
         books.orders.by_sku.months.written(self.sku_months.pending.is_none());
+        books.receivables.changes.written(self.debts.pending.is_none());
     }
 }
 

@@ -1,4 +1,5 @@
-//! What customers owe, invoice by invoice, and how late it was at the end of each business day.
+//! What customers owe, invoice by invoice, and how late it was at the end of each business day; and by how much each customer's debt changed
+//! on each, so that what they owed is known of every day.
 //!
 //! A day is *closed* by the first event of a later day: its row never changes again. The log's order and times alone decide that, never
 //! when an event arrived here, so that a rebuild comes to the same rows. An event whose time is of a day that is closed already (its
@@ -14,7 +15,10 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use ids::{CustomerId, InvoiceId};
 
-use super::{Amount, BusinessDays, Table, Unsound};
+use super::{
+    Amount, BusinessDays, Table, Unsound,
+    sums::{Adds, Sums},
+};
 
 /// Days that one event may close, or no event come: a hundred years. A clock that is further off is broken.
 const DAYS_MAX: i64 = 36_525;
@@ -26,6 +30,23 @@ pub(crate) struct OpenInvoice {
     /// The last day to pay.
     pub(crate) due_date: NaiveDate,
     pub(crate) residual: Amount,
+}
+
+/// A business day, a customer, and a last day to pay.
+pub(crate) type DayAndDebt = (NaiveDate, CustomerId, NaiveDate);
+
+/// By how much a customer owes more on that day, of what is due then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct OwedMore(pub(crate) Amount);
+
+impl Adds for OwedMore {
+    fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_plus(other.0))
+    }
+
+    fn parts(self) -> Vec<i64> {
+        vec![self.0.hundredths()]
+    }
 }
 
 /// What is owed on one business day, by how many days late it is then.
@@ -52,6 +73,8 @@ pub(crate) struct Receivables {
     calendar: BusinessDays,
     pub(crate) invoices: Table<InvoiceId, OpenInvoice>,
     pub(crate) days: Table<NaiveDate, Ageing>,
+    /// The sum up to a day is what was owed at its end.
+    pub(crate) changes: Sums<DayAndDebt, OwedMore>,
     /// The time of the newest event: its day is the open one.
     pub(crate) until: Option<DateTime<Utc>>,
     /// The sum of all residuals.
@@ -63,11 +86,12 @@ impl Receivables {
         calendar: BusinessDays,
         invoices: Table<InvoiceId, OpenInvoice>,
         days: Table<NaiveDate, Ageing>,
+        changes: Sums<DayAndDebt, OwedMore>,
         until: Option<DateTime<Utc>>,
     ) -> Self {
         let mut owed = Amount::ZERO;
         invoices.rows().values().for_each(|invoice| owed.add(invoice.residual));
-        Self { calendar, invoices, days, until, owed }
+        Self { calendar, invoices, days, changes, until, owed }
     }
 
     /// A free invoice is never open.
@@ -80,12 +104,9 @@ impl Receivables {
         if self.invoices.get(&id).is_some() {
             return Err(Unsound::IssuedTwice(id));
         }
-        let owed = self.owed.plus(invoice.residual)?;
+        self.owed.plus(invoice.residual)?;
         self.turn(time)?;
-        if invoice.residual > Amount::ZERO {
-            self.invoices.set(id, invoice);
-            self.owed = owed;
-        }
+        self.set(id, Some(invoice));
         Ok(())
     }
 
@@ -104,13 +125,7 @@ impl Receivables {
         });
         let paid = paid.collect::<Result<Vec<_>, _>>()?;
         self.turn(time)?;
-        for (id, invoice) in paid {
-            self.forget(id);
-            if invoice.residual > Amount::ZERO {
-                self.invoices.set(id, invoice);
-                self.owed.add(invoice.residual);
-            }
-        }
+        paid.into_iter().for_each(|(id, invoice)| self.set(id, Some(invoice)));
         Ok(())
     }
 
@@ -129,15 +144,14 @@ impl Receivables {
             sum = sum.plus(invoice.residual.minus(before)?)?;
         }
         self.turn(time)?;
-        owed.into_iter().for_each(|(id, invoice)| self.invoices.set(id, invoice));
-        self.owed = sum;
+        owed.into_iter().for_each(|(id, invoice)| self.set(id, Some(invoice)));
         Ok(())
     }
 
     /// Nothing is owed any more: paid, voided, credited or written off. One that was never open stays so.
     pub(crate) fn close(&mut self, id: InvoiceId, time: DateTime<Utc>) -> Result<(), Unsound> {
         self.turn(time)?;
-        self.forget(id);
+        self.set(id, None);
         Ok(())
     }
 
@@ -201,9 +215,24 @@ impl Receivables {
         ageing
     }
 
-    fn forget(&mut self, id: InvoiceId) {
-        if let Some(invoice) = self.invoices.remove(&id) {
-            self.owed.take(invoice.residual);
+    /// What is owed on an invoice from now on.
+    fn set(&mut self, id: InvoiceId, after: Option<OpenInvoice>) {
+        if let Some(before) = self.invoices.remove(&id) {
+            self.owed.take(before.residual);
+            self.change(before, before.residual.negated());
+        }
+        if let Some(invoice) = after.filter(|invoice| invoice.residual > Amount::ZERO) {
+            self.owed.add(invoice.residual);
+            self.change(invoice, invoice.residual);
+            self.invoices.set(id, invoice);
+        }
+    }
+
+    /// On the day that is open.
+    fn change(&mut self, invoice: OpenInvoice, by: Amount) {
+        if let Some(until) = self.until {
+            let day = self.calendar.day_of(until);
+            self.changes.add((day, invoice.customer_id, invoice.due_date), OwedMore(by));
         }
     }
 }

@@ -47,7 +47,6 @@ impl<K: Ord + Clone, R: Adds> Sums<K, R> {
     }
 
     /// How many rows are in no file.
-    #[cfg(test)]
     pub(crate) fn unwritten(&self) -> usize {
         self.new.len() + if self.is_written { 0 } else { self.pending.len() }
     }

@@ -24,6 +24,12 @@ fn invoice(due_date: NaiveDate, residual: Amount) -> OpenInvoice {
     OpenInvoice { customer_id: CustomerId(Uuid::nil()), due_date, residual }
 }
 
+/// The same of one of three customers.
+fn invoice_of(InvoiceId(number): InvoiceId, due_date: NaiveDate, residual: Amount) -> OpenInvoice {
+    let customer_id = CustomerId(Uuid::from_u128(number.as_u128() % 3));
+    OpenInvoice { customer_id, due_date, residual }
+}
+
 fn id(number: u128) -> InvoiceId {
     InvoiceId(Uuid::from_u128(number))
 }
@@ -400,7 +406,8 @@ proptest! {
                 Step::Issue { due_in_days, hundredths } => {
                     let due = LONDON.day_of(now) + TimeDelta::days(due_in_days);
                     let residual = Amount::from_hundredths(hundredths).unwrap();
-                    Some(Fact::InvoiceIssued(id(number as u128), invoice(due, residual)))
+                    let id = id(number as u128);
+                    Some(Fact::InvoiceIssued(id, invoice_of(id, due, residual)))
                 }
                 Step::Pay { which, percent } => one(which).map(|(id, invoice)| {
                     let left = invoice.residual.hundredths() * percent / 100;
@@ -411,7 +418,7 @@ proptest! {
                     index.and_then(|index| issued.iter().nth(index)).map(|(id, due)| {
                         let owed = open.get(id).map_or(0, |invoice| invoice.residual.hundredths());
                         let residual = Amount::from_hundredths(owed + hundredths).unwrap();
-                        Fact::InvoicesOwedAgain(vec![(*id, invoice(*due, residual))])
+                        Fact::InvoicesOwedAgain(vec![(*id, invoice_of(*id, *due, residual))])
                     })
                 }
                 Step::Close { which } => one(which).map(|(id, _)| Fact::InvoiceClosed(id)),
@@ -448,6 +455,9 @@ proptest! {
             first.iter_days().take_while(|day| *day <= today).collect();
         let rows = books.receivables.days.rows();
         prop_assert!(rows.keys().eq(&days));
+        let changes = books.receivables.changes.pending();
+        prop_assert!(changes.keys().all(|(day, ..)| days.contains(day)));
+        prop_assert!(changes.values().all(|more| *more != OwedMore::default()));
         for on in days {
             // Everything before the first event of a later day.
             let before = log.iter().take_while(|(time, _)| LONDON.day_of(*time) <= on);
@@ -464,6 +474,18 @@ proptest! {
                 [late(i64::MIN, 0), late(1, 30), late(31, 60), late(61, 90), late(91, i64::MAX), all];
             prop_assert_eq!(buckets(&rows[&on]), expected, "{}", on);
             prop_assert_eq!(LONDON.day_of(rows[&on].as_of), on);
+            // By customer and due date, too.
+            let mut debts: BTreeMap<(CustomerId, NaiveDate), i64> = BTreeMap::new();
+            for invoice in owed.values() {
+                let key = (invoice.customer_id, invoice.due_date);
+                *debts.entry(key).or_default() += invoice.residual.hundredths();
+            }
+            let mut summed: BTreeMap<(CustomerId, NaiveDate), i64> = BTreeMap::new();
+            for ((_, customer, due), more) in changes.iter().filter(|((day, ..), _)| *day <= on) {
+                *summed.entry((*customer, *due)).or_default() += more.0.hundredths();
+            }
+            summed.retain(|_, owed| *owed != 0);
+            prop_assert_eq!(summed, debts, "{}", on);
         }
     }
 

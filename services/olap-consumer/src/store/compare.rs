@@ -17,8 +17,8 @@ use super::{
     tables::Row,
 };
 use crate::domain::{
-    Ageing, Books, HourOfSales, Item, LevelOfDay, OpenInvoice, OrderLine, Posted, SetAside,
-    SoldInMonth, SoldOnDay,
+    Ageing, Books, HourOfSales, Item, LevelOfDay, OpenInvoice, OrderLine, OwedMore, Posted,
+    SetAside, SoldInMonth, SoldOnDay,
 };
 
 /// Differences that are told; the rest is only counted.
@@ -97,6 +97,7 @@ pub(crate) fn compare(live: &Snapshot, counted: &Snapshot) -> anyhow::Result<Dif
     table::<SetAside>(places, (a.set_aside.values(), b.set_aside.values()), &mut found)?;
     sums::<SoldOnDay>(places, (&a.sku_days, &b.sku_days), &mut found)?;
     sums::<SoldInMonth>(places, (&a.sku_months, &b.sku_months), &mut found)?;
+    sums::<OwedMore>(places, (&a.debts, &b.debts), &mut found)?;
     Ok(found)
 }
 

@@ -16,8 +16,8 @@ use super::{
     tables::Row,
 };
 use crate::domain::{
-    Books, BusinessDays, LevelOfDay, OrderLine, OrderLines, Receivables, Sales, SalesBySku,
-    Shelved, SoldInMonth, SoldOnDay, Stock, Table, TrialBalance,
+    Books, BusinessDays, LevelOfDay, OrderLine, OrderLines, OwedMore, Receivables, Sales,
+    SalesBySku, Shelved, SoldInMonth, SoldOnDay, Stock, Table, TrialBalance,
 };
 
 /// The first format. No folder has an older one.
@@ -74,6 +74,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
     let lines = shelf::open::<OrderLine>(place, of(OrderLine::TABLE))?;
     let (sku_days, of_days) = summed::open::<SoldOnDay>(place, &saved.manifest)?;
     let (sku_months, of_months) = summed::open::<SoldInMonth>(place, &saved.manifest)?;
+    let (debts, of_debts) = summed::open::<OwedMore>(place, &saved.manifest)?;
     let open_day = shelf::last(&stock_days).map(|(day, _)| *day);
     let (stock_days, lines) = (Arc::new(stock_days), Arc::new(lines));
     let files = AllFiles {
@@ -87,6 +88,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
         lines,
         sku_days,
         sku_months,
+        debts,
     };
     ensure!(
         files.all().len() == saved.manifest.files.len(),
@@ -98,7 +100,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
         sales: Sales { hours: in_hours },
         orders: OrderLines::new(SalesBySku::new(calendar, of_days, of_months)),
         stock: Stock { items: in_items, days: Shelved::default(), open_day },
-        receivables: Receivables::new(calendar, in_invoices, in_days, until),
+        receivables: Receivables::new(calendar, in_invoices, in_days, of_debts, until),
         trial_balance: TrialBalance { accounts: in_accounts },
         set_aside: in_set_aside,
         positions: saved.manifest.positions.clone(),

@@ -144,6 +144,18 @@ proptest! {
     }
 
     #[test]
+    fn debts_are_kept_below_zero_too(
+        rows in prop::collection::vec(
+            ((days(), uuids(), days()), prop_oneof![-999_999_999_999_999_999_i64..0, 1_i64..5]), 1..50),
+    ) {
+        let row = |((day, customer, due_date), more)| {
+            let more = Amount::from_hundredths(more).unwrap();
+            ((day, CustomerId(customer), due_date), OwedMore(more))
+        };
+        is_kept(rows.into_iter().map(row).collect())?;
+    }
+
+    #[test]
     fn events_set_aside_are_kept(
         rows in prop::collection::vec(
             ((".*", any::<i64>()), (uuids(), ".*", ".*", times(), ".*")), 1..50),

@@ -45,6 +45,7 @@ pub(crate) async fn tables(shop: &Shop, manifest: &Manifest) -> Tables {
         ("trial_balance", trial_balance(&ledger)),
         ("open_invoices", open_lines.collect()),
         ("ar_ageing", ageing(&billing, day_of(manifest.written_at))),
+        ("receivables_by_day", receivables_by_day(&billing)),
     ];
     let there = tables.into_iter().filter(|(_, lines)| !lines.is_empty());
     there
@@ -324,6 +325,29 @@ fn ageing(log: &[Logged], today: NaiveDate) -> Vec<String> {
         )
     };
     days.into_iter().map(line).collect()
+}
+
+/// What a customer owes of a due date at the end of a day, less what it was at that of the day before.
+fn receivables_by_day(log: &[Logged]) -> Vec<String> {
+    let relevant = log.iter().filter(|event| event.event_type != "invoice.overdue");
+    let days: BTreeSet<NaiveDate> = relevant.map(|event| day_of(event.time)).collect();
+    let (mut before, mut rows) = (BTreeMap::new(), Vec::new());
+    for day in days {
+        let is_later =
+            |event: &Logged| event.event_type != "invoice.overdue" && day_of(event.time) > day;
+        let (open, customers) = open_invoices(log.split(is_later).next().unwrap());
+        let mut owed: BTreeMap<(&str, NaiveDate), i64> = BTreeMap::new();
+        for (id, (due, residual)) in open {
+            *owed.entry((customers[id], due)).or_default() += residual;
+        }
+        let mut more: BTreeMap<(&str, NaiveDate), i64> = owed.clone();
+        before.iter().for_each(|(key, owed)| *more.entry(*key).or_default() -= owed);
+        for ((customer, due), more) in more.into_iter().filter(|(_, more)| *more != 0) {
+            rows.push(format!("{day}|{customer}|{due}|{}", amount(more)));
+        }
+        before = owed;
+    }
+    rows
 }
 
 fn hundredths(money: &Value) -> i64 {

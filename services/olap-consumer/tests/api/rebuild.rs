@@ -107,7 +107,7 @@ async fn a_rebuild_takes_the_place_of_what_is_live_while_events_arrive() {
     consumer.stop().await;
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
-    assert_eq!(tables.len(), 9);
+    assert_eq!(tables.len(), 10);
 
     // And it is gone on with.
     let consumer = shop.consume(dir.path()).await;
@@ -271,15 +271,15 @@ pub(crate) struct Asked {
 
 impl Asked {
     fn spawn(shop: &Shop, folder: &Path) -> Self {
-        Self::spawn_with(shop, folder, "100")
+        Self::spawn_with(shop, folder, "20", "100")
     }
 
-    /// With so many rows that may wait to be written.
-    pub(crate) fn spawn_with(shop: &Shop, folder: &Path, rows: &str) -> Self {
+    /// With a time after which, and so many rows at which is written.
+    pub(crate) fn spawn_with(shop: &Shop, folder: &Path, interval_ms: &str, rows: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
-        let mut command = shop.command(folder, "20");
+        let mut command = shop.command(folder, interval_ms);
         command.env("BRAMBLE_GRPC_ADDR", &address).env("BRAMBLE_OLAP_FLUSH_ROWS", rows);
         let child = Spawned(command.spawn().unwrap());
         let channel = rpc::ClientConfig::default().client(&format!("http://{address}")).unwrap();
@@ -336,8 +336,14 @@ fn make_old(dir: &Path) -> Manifest {
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     json["olap_consumer"]["format"] = 1.into();
     json["positions"].as_object_mut().unwrap().remove("ledger");
-    let later =
-        ["trial_balance", "stock_by_day", "order_facts", "sales_by_sku_day", "sales_by_sku_month"];
+    let later = [
+        "trial_balance",
+        "stock_by_day",
+        "order_facts",
+        "sales_by_sku_day",
+        "sales_by_sku_month",
+        "receivables_by_day",
+    ];
     let files: Vec<_> = json["files"].as_array().unwrap().clone();
     let (gone, stay): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|file| later.contains(&file["table"].as_str().unwrap()));
@@ -374,7 +380,7 @@ async fn a_folder_of_an_older_version_gains_what_is_new_by_itself() {
         manifest.version > old.version
     })
     .await;
-    assert!(versions.iter().all(|found| [(old.version, 4), (old.version + 1, 9)].contains(found)));
+    assert!(versions.iter().all(|found| [(old.version, 4), (old.version + 1, 10)].contains(found)));
     ended(trading).await;
     shop.caught_up(dir.path()).await;
     consumer.is_ready_soon().await;
@@ -416,5 +422,5 @@ async fn an_older_folder_is_gone_on_with_however_often_the_process_is_killed() {
     drop(child);
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
-    assert_eq!(tables.len(), 9);
+    assert_eq!(tables.len(), 10);
 }

@@ -309,7 +309,9 @@ impl Trade {
             0..6 => {
                 let (id, owed) = (new_id(), self.dice.roll(50_000));
                 let due = now().date_naive() + TimeDelta::days(self.dice.roll(160) - 130);
-                let data = issued_data(&id, owed, &due.to_string());
+                let customer_id = Uuid::from_u128(1 + self.dice.roll(5_u128)).to_string();
+                let data =
+                    InvoiceIssued { customer_id, ..issued_data(&id, owed, &due.to_string()) };
                 events.push(event("invoice.issued", &id, &data));
                 let (customer_id, due_date) = (data.customer_id, data.due_date);
                 let invoice = Invoice { id, customer_id, due_date };
