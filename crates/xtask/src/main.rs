@@ -10,6 +10,7 @@ mod protos;
 mod test;
 mod kills;
 mod journey;
+mod year;
 mod freshness;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ enum Command {
     /// Note the protos as they are as released: from then on nothing that they hold may change.
     ReleaseProtos,
     Journey(journey::Journey),
+    Year(year::Year),
     Freshness(freshness::Freshness),
 }
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             Command::Prepare => prepare::run(&checkout),
             Command::ReleaseProtos => protos::release(&checkout),
             Command::Journey(journey) => journey::run(&checkout, &journey),
+            Command::Year(year) => year::run(&checkout, &year),
             Command::Freshness(freshness) => freshness::run(&checkout, &freshness),
         }
     });

@@ -5,7 +5,7 @@ use stack::{Postgres, postgres::Durability};
 use crate::{
     checkout::{Checkout, Profile, step},
     journey::{self, Killing},
-    prepare, protos,
+    prepare, protos, year,
 };
 
 /// Of olap-consumer, while it counts the week.
@@ -59,7 +59,7 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
             Ok((checkout.chromium()?, checkout.node_packages("tests/browser")?))
         })?),
     };
-    let bin = step("building the services", || checkout.build(Profile::Dev))?;
+    let bin = step("building the services", || checkout.build_with(Profile::Dev, &["year"]))?;
     step("tests", || {
         let mut cargo = checkout.command("cargo");
         cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(&test.filter);
@@ -79,8 +79,9 @@ pub(crate) fn run(checkout: &Checkout, test: &Test) -> anyhow::Result<()> {
         })?;
         step("a week of real trade", || {
             let week = checkout.root.join("tests/data/week");
-            journey::check(checkout, bin, &week, &Killing { kills: KILLS, seed: None })
+            journey::check(checkout, bin.clone(), &week, &Killing { kills: KILLS, seed: None })
         })?;
+        step("a short year", || year::check(checkout, &bin))?;
     }
     Ok(())
 }
