@@ -30,6 +30,10 @@ pub const SCHEMAS: [&str; 5] = ["orders", "inventory", "billing", "hr", "ledger"
 /// Where the dashboard is, which analytics-svc serves, when that port is free.
 const DASHBOARD_PORT: u16 = 8080;
 const READY_MAX: Duration = Duration::from_secs(60);
+/// As in the image: glibc would keep an arena for each thread, and in each of them what was freed. The seven take a fifth less memory so,
+/// olap-consumer a third, and are as fast.
+const ALLOCATOR: [(&str, &str); 2] =
+    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
 /// Where a fleet's data are.
 #[derive(Debug, Clone)]
@@ -222,6 +226,7 @@ impl Fleet {
         let Settings { bin, folder, nats_url, env, .. } = &self.settings;
         let mut command = tied(bin.join(service), Stop::Term);
         command
+            .envs(ALLOCATOR)
             .envs(self.urls())
             .env("BRAMBLE_GRPC_ADDR", self.address(service))
             .env("BRAMBLE_HTTP_ADDR", format!("127.0.0.1:{}", self.dashboard_port))
