@@ -1,18 +1,20 @@
 //! What the materializations say, what a business day is, and when a version includes enough. Pure: values in, values out.
 
 mod reports;
+mod days;
 mod tables;
 mod remarks;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use days::{DaySpan, MonthsAndDays};
 pub(crate) use reports::{
     AccountTotals, Buckets, CustomerAgeing, Instants, LowStock, Period, PeriodOfSales, Rank,
     SkuSales, totals,
 };
 pub(crate) use tables::{
-    AR_AGEING, OPEN_INVOICES, ORDER_FACTS, SALES_BY_HOUR, STOCK_BY_DAY, STOCK_SNAPSHOT, TABLES,
-    TRIAL_BALANCE, Table, WATERMARK,
+    AR_AGEING, OPEN_INVOICES, ORDER_FACTS, SALES_BY_HOUR, SALES_BY_SKU_DAY, SALES_BY_SKU_MONTH,
+    STOCK_BY_DAY, STOCK_SNAPSHOT, TABLES, TRIAL_BALANCE, Table, WATERMARK,
 };
 
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 use manifest::Counted;
-use money::Money;
+use rust_decimal::Decimal;
 
 /// The services whose logs olap-consumer counts.
 pub(crate) const SOURCES: [&str; 4] = ["orders", "inventory", "billing", "ledger"];
@@ -28,7 +30,7 @@ pub(crate) const SOURCES: [&str; 4] = ["orders", "inventory", "billing", "ledger
 #[derive(Debug, PartialEq)]
 pub(crate) struct HourOfSales {
     pub(crate) hour: DateTime<Utc>,
-    pub(crate) total_amount: Money,
+    pub(crate) total_amount: Decimal,
     pub(crate) order_count: i32,
 }
 
@@ -52,12 +54,12 @@ pub(crate) struct StockSnapshot {
 pub(crate) struct Ageing {
     /// Some instant of the day.
     pub(crate) as_of: DateTime<Utc>,
-    pub(crate) current: Money,
-    pub(crate) bucket_30: Money,
-    pub(crate) bucket_60: Money,
-    pub(crate) bucket_90: Money,
-    pub(crate) bucket_over_90: Money,
-    pub(crate) total_ar: Money,
+    pub(crate) current: Decimal,
+    pub(crate) bucket_30: Decimal,
+    pub(crate) bucket_60: Decimal,
+    pub(crate) bucket_90: Decimal,
+    pub(crate) bucket_over_90: Decimal,
+    pub(crate) total_ar: Decimal,
 }
 
 /// The business day of an instant.
@@ -68,6 +70,12 @@ pub(crate) fn day_of(instant: DateTime<Utc>, zone: Tz) -> NaiveDate {
 /// The instants of a business day: from the first on, up to but not including the second. None beyond what a calendar knows.
 pub(crate) fn instants_of(day: NaiveDate, zone: Tz) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     Some((first_instant(day, zone)?, first_instant(day.succ_opt()?, zone)?))
+}
+
+/// The instants of days that follow each other; nothing happened before and behind what a calendar knows.
+pub(crate) fn instants_between((first, last): DaySpan, zone: Tz) -> Instants {
+    let first = instants_of(first, zone).map_or(DateTime::<Utc>::MIN_UTC, |(begins, _)| begins);
+    (first, instants_of(last, zone).map_or(DateTime::<Utc>::MAX_UTC, |(_, ends)| ends))
 }
 
 /// Where the clocks skip midnight, the day begins when they go on.

@@ -1,7 +1,6 @@
 use std::io;
 
 use chrono::NaiveDate;
-use money::MoneyError;
 use rpc::Refusal;
 use tokio::task::JoinError;
 use tonic::{Code, Status};
@@ -43,8 +42,8 @@ pub(crate) enum AnalyticsError {
     SqlWorker(String),
     #[error("DuckDB failed")]
     DuckDb(#[from] duckdb::Error),
-    #[error("an amount is not money")]
-    NotMoney(#[from] MoneyError),
+    #[error("a sum has more digits than any should")]
+    SumTooLarge,
     #[error("{0} is no time")]
     NotATime(i64),
     #[error("{0} is no id")]
@@ -73,7 +72,7 @@ impl Refusal for AnalyticsError {
             Self::SqlUnsupported(_) => Code::Unimplemented,
             Self::SqlWorker(_)
             | Self::DuckDb(_)
-            | Self::NotMoney(_)
+            | Self::SumTooLarge
             | Self::NotATime(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
@@ -99,7 +98,7 @@ impl Refusal for AnalyticsError {
             Self::SqlAnswerTooLarge(_) => "SQL_ANSWER_TOO_LARGE",
             Self::SqlWorker(_)
             | Self::DuckDb(_)
-            | Self::NotMoney(_)
+            | Self::SumTooLarge
             | Self::NotATime(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
@@ -131,7 +130,7 @@ impl Refusal for AnalyticsError {
             | Self::SqlAnswerTooLarge(_)
             | Self::SqlWorker(_)
             | Self::DuckDb(_)
-            | Self::NotMoney(_)
+            | Self::SumTooLarge
             | Self::NotATime(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)

@@ -121,7 +121,7 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         let mut fields = Fields::default();
         let period = reports::read_period(&mut fields, request.period);
         let days = (request.start_date.as_str(), request.end_date.as_str());
-        let instants = reports::read_days(&mut fields, self.time_zone, days);
+        let span = reports::read_days(&mut fields, days);
         let filters = format!("{period:?} {days:?}");
         let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
         let after: Option<NaiveDate> = page.token.key(&mut fields);
@@ -131,6 +131,7 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         let (of, what) = (&self.materializations, (period, self.time_zone));
         // No period begins on the first day of all.
         let after = after.filter(is_common_year).unwrap_or(FIRST_DAY);
+        let instants = domain::instants_between(span, self.time_zone);
         let limit = page.limit();
         let found =
             queries::sales_by_period(of, min_position, what, instants, after, limit).await?;
@@ -150,7 +151,7 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let days = (request.start_date.as_str(), request.end_date.as_str());
-        let instants = reports::read_days(&mut fields, self.time_zone, days);
+        let span = reports::read_days(&mut fields, days);
         let filters = format!("{days:?}");
         let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
         let after: Option<String> = page.token.key(&mut fields);
@@ -158,7 +159,8 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         fields.done()?;
 
         let (of, after) = (&self.materializations, after.unwrap_or_default());
-        let found = queries::sales_by_sku(of, min_position, instants, after, page.limit()).await?;
+        let (days, limit) = ((span, self.time_zone), page.limit());
+        let found = queries::sales_by_sku(of, min_position, days, after, limit).await?;
         let Found(mut skus, version) = found;
         let next_page_token = page.cut(&mut skus, |sales| sales.sku.clone());
         Ok(Response::new(pb::QuerySalesBySkuResponse {
@@ -175,15 +177,15 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let days = (request.start_date.as_str(), request.end_date.as_str());
-        let instants = reports::read_days(&mut fields, self.time_zone, days);
+        let span = reports::read_days(&mut fields, days);
         let rank = reports::read_rank(&mut fields, request.rank);
         let limit = if request.limit == 0 { TOP_DEFAULT } else { request.limit };
         let limit = i64::from(fields.within("limit", limit, 1, TOP_MAX));
         let min_position = read_min_position(&mut fields, request.min_position);
         fields.done()?;
 
-        let of = &self.materializations;
-        let found = queries::top_products(of, min_position, rank, instants, limit).await?;
+        let (of, days) = (&self.materializations, (span, self.time_zone));
+        let found = queries::top_products(of, min_position, rank, days, limit).await?;
         let Found(skus, version) = found;
         Ok(Response::new(pb::GetTopProductsResponse {
             skus: skus.into_iter().map(reports::show_sku).collect(),
@@ -251,11 +253,11 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
 
         let (of, day) = (&self.materializations, day.unwrap_or(LAST_DAY));
         let Found(accounts, version) = queries::trial_balance(of, min_position, day).await?;
-        let (debit, credit) = domain::totals(&accounts).map_err(AnalyticsError::from)?;
+        let (debit, credit) = domain::totals(&accounts).ok_or(AnalyticsError::SumTooLarge)?;
         Ok(Response::new(pb::GetTrialBalanceResponse {
             accounts: accounts.into_iter().map(reports::show_account).collect(),
-            total_debit: Some(rpc::to_money(debit)),
-            total_credit: Some(rpc::to_money(credit)),
+            total_debit: Some(rpc::to_sum(debit)),
+            total_credit: Some(rpc::to_sum(credit)),
             watermark: Some(show_watermark(&version)),
         }))
     }
@@ -289,7 +291,7 @@ pub(crate) fn read_min_position(
 fn show_hour(hour: &HourOfSales) -> pb::HourOfSales {
     pb::HourOfSales {
         hour: Some(rpc::to_time(hour.hour)),
-        total_amount: Some(rpc::to_money(hour.total_amount)),
+        total_amount: Some(rpc::to_sum(hour.total_amount)),
         order_count: hour.order_count,
     }
 }
@@ -305,12 +307,12 @@ fn show_level(level: StockLevel) -> pb::StockLevel {
 fn show_ageing(ageing: &Ageing, version: &Version, zone: Tz) -> pb::GetArAgeingResponse {
     pb::GetArAgeingResponse {
         as_of_date: rpc::to_date(domain::day_of(ageing.as_of, zone)),
-        current: Some(rpc::to_money(ageing.current)),
-        bucket_30: Some(rpc::to_money(ageing.bucket_30)),
-        bucket_60: Some(rpc::to_money(ageing.bucket_60)),
-        bucket_90: Some(rpc::to_money(ageing.bucket_90)),
-        bucket_over_90: Some(rpc::to_money(ageing.bucket_over_90)),
-        total_ar: Some(rpc::to_money(ageing.total_ar)),
+        current: Some(rpc::to_sum(ageing.current)),
+        bucket_30: Some(rpc::to_sum(ageing.bucket_30)),
+        bucket_60: Some(rpc::to_sum(ageing.bucket_60)),
+        bucket_90: Some(rpc::to_sum(ageing.bucket_90)),
+        bucket_over_90: Some(rpc::to_sum(ageing.bucket_over_90)),
+        total_ar: Some(rpc::to_sum(ageing.total_ar)),
         watermark: Some(show_watermark(version)),
     }
 }

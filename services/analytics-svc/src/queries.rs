@@ -43,7 +43,7 @@ pub(crate) async fn sales_by_hour(
     limit: i64,
 ) -> Result<Found<Vec<HourOfSales>>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
-        store::sales_by_hour(db, version, from, until, limit)
+        store::sales_by_hour(db, version, (from, until), limit)
     };
     of.ask(min_position, query).await
 }
@@ -59,7 +59,7 @@ pub(crate) async fn sales_around(
     limit: i64,
 ) -> Result<Found<HoursAndNewest>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
-        let hours = store::sales_by_hour(db, version, from, until, limit)?;
+        let hours = store::sales_by_hour(db, version, (from, until), limit)?;
         let sold = hours.iter().any(|hour| hour.hour >= day && hour.order_count > 0);
         let newest = if sold { None } else { store::newest_hour_of_sales(db, version)? };
         Ok((hours, newest))

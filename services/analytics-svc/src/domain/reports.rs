@@ -1,7 +1,7 @@
 use std::iter;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
-use money::{Money, MoneyError};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 /// From the first on, up to but not including the second.
@@ -17,7 +17,7 @@ pub(crate) enum Period {
 
 impl Period {
     /// The first day of the one that a day is in.
-    fn start(self, day: NaiveDate) -> NaiveDate {
+    pub(crate) fn start(self, day: NaiveDate) -> NaiveDate {
         let first = match self {
             Self::Day => Some(day),
             Self::Week => {
@@ -52,7 +52,7 @@ impl Period {
 #[derive(Debug, PartialEq)]
 pub(crate) struct PeriodOfSales {
     pub(crate) start: NaiveDate,
-    pub(crate) total_amount: Money,
+    pub(crate) total_amount: Decimal,
     pub(crate) order_count: i64,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct SkuSales {
     pub(crate) quantity: i64,
     pub(crate) shipped_quantity: i64,
     pub(crate) returned_quantity: i64,
-    pub(crate) total_amount: Money,
+    pub(crate) total_amount: Decimal,
     pub(crate) line_count: i64,
 }
 
@@ -94,26 +94,26 @@ pub(crate) struct CustomerAgeing {
 /// What is owed, by how late it is.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Buckets {
-    pub(crate) current: Money,
-    pub(crate) bucket_30: Money,
-    pub(crate) bucket_60: Money,
-    pub(crate) bucket_90: Money,
-    pub(crate) bucket_over_90: Money,
-    pub(crate) total: Money,
+    pub(crate) current: Decimal,
+    pub(crate) bucket_30: Decimal,
+    pub(crate) bucket_60: Decimal,
+    pub(crate) bucket_90: Decimal,
+    pub(crate) bucket_over_90: Decimal,
+    pub(crate) total: Decimal,
 }
 
 /// What is posted to one account.
 #[derive(Debug, PartialEq)]
 pub(crate) struct AccountTotals {
     pub(crate) account: String,
-    pub(crate) debit: Money,
-    pub(crate) credit: Money,
+    pub(crate) debit: Decimal,
+    pub(crate) credit: Decimal,
 }
 
-/// All debits, and all credits.
-pub(crate) fn totals(accounts: &[AccountTotals]) -> Result<(Money, Money), MoneyError> {
-    let nothing = (Money::ZERO, Money::ZERO);
+/// All debits, and all credits. None if a sum has more digits than any should.
+pub(crate) fn totals(accounts: &[AccountTotals]) -> Option<(Decimal, Decimal)> {
+    let nothing = (Decimal::ZERO, Decimal::ZERO);
     accounts.iter().try_fold(nothing, |(debit, credit), account| {
-        Ok((debit.checked_add(account.debit)?, credit.checked_add(account.credit)?))
+        Some((debit.checked_add(account.debit)?, credit.checked_add(account.credit)?))
     })
 }

@@ -1,30 +1,21 @@
 //! How questions that add up are read, and their answers shown.
 
-use chrono::{DateTime, NaiveDate, Utc};
-use chrono_tz::Tz;
 use proto::analytics::v1 as pb;
 use rpc::Fields;
 
+use super::{FIRST_DAY, LAST_DAY};
 use crate::domain::{
-    self, AccountTotals, CustomerAgeing, LowStock, Period, PeriodOfSales, Rank, SkuSales,
+    AccountTotals, CustomerAgeing, DaySpan, LowStock, Period, PeriodOfSales, Rank, SkuSales,
 };
 
-/// From the beginning of the first day up to the end of the last, each if it is said.
-pub(super) fn read_days(
-    fields: &mut Fields,
-    zone: Tz,
-    (start, end): (&str, &str),
-) -> (DateTime<Utc>, DateTime<Utc>) {
+/// The first day and the last, as far back and ahead as days are known where one is not said.
+pub(super) fn read_days(fields: &mut Fields, (start, end): (&str, &str)) -> DaySpan {
     let start = fields.optional_date("start_date", start);
     let end = fields.optional_date("end_date", end);
     if start.zip(end).is_some_and(|(start, end)| end < start) {
         fields.bad("end_date", "must not be before start_date");
     }
-    let instants = |day: Option<NaiveDate>| domain::instants_of(day?, zone);
-    (
-        instants(start).map_or(DateTime::<Utc>::MIN_UTC, |(first, _)| first),
-        instants(end).map_or(DateTime::<Utc>::MAX_UTC, |(_, behind)| behind),
-    )
+    (start.unwrap_or(FIRST_DAY), end.unwrap_or(LAST_DAY))
 }
 
 pub(super) fn read_period(fields: &mut Fields, period: i32) -> Period {
@@ -54,7 +45,7 @@ pub(super) fn show_period(period: Period, sales: &PeriodOfSales) -> pb::PeriodOf
     pb::PeriodOfSales {
         start_date: rpc::to_date(sales.start),
         end_date: rpc::to_date(period.last_day(sales.start)),
-        total_amount: Some(rpc::to_money(sales.total_amount)),
+        total_amount: Some(rpc::to_sum(sales.total_amount)),
         order_count: sales.order_count,
     }
 }
@@ -65,7 +56,7 @@ pub(super) fn show_sku(sales: SkuSales) -> pb::SkuSales {
         quantity: sales.quantity,
         shipped_quantity: sales.shipped_quantity,
         returned_quantity: sales.returned_quantity,
-        total_amount: Some(rpc::to_money(sales.total_amount)),
+        total_amount: Some(rpc::to_sum(sales.total_amount)),
         line_count: sales.line_count,
     }
 }
@@ -74,12 +65,12 @@ pub(super) fn show_customer(ageing: &CustomerAgeing) -> pb::CustomerAgeing {
     let owed = &ageing.owed;
     pb::CustomerAgeing {
         customer_id: ageing.customer_id.to_string(),
-        current: Some(rpc::to_money(owed.current)),
-        bucket_30: Some(rpc::to_money(owed.bucket_30)),
-        bucket_60: Some(rpc::to_money(owed.bucket_60)),
-        bucket_90: Some(rpc::to_money(owed.bucket_90)),
-        bucket_over_90: Some(rpc::to_money(owed.bucket_over_90)),
-        total_ar: Some(rpc::to_money(owed.total)),
+        current: Some(rpc::to_sum(owed.current)),
+        bucket_30: Some(rpc::to_sum(owed.bucket_30)),
+        bucket_60: Some(rpc::to_sum(owed.bucket_60)),
+        bucket_90: Some(rpc::to_sum(owed.bucket_90)),
+        bucket_over_90: Some(rpc::to_sum(owed.bucket_over_90)),
+        total_ar: Some(rpc::to_sum(owed.total)),
     }
 }
 
@@ -97,7 +88,7 @@ pub(super) fn show_low(item: LowStock) -> pb::LowStock {
 pub(super) fn show_account(totals: AccountTotals) -> pb::AccountTotals {
     pb::AccountTotals {
         account: totals.account,
-        debit: Some(rpc::to_money(totals.debit)),
-        credit: Some(rpc::to_money(totals.credit)),
+        debit: Some(rpc::to_sum(totals.debit)),
+        credit: Some(rpc::to_sum(totals.credit)),
     }
 }

@@ -168,7 +168,7 @@ impl Board {
         let of = &self.materializations;
         let Found((hours, newest), version) =
             queries::sales_around(of, around.instants, HOURS_MAX).await?;
-        let sales = around.count(&hours, newest).map_err(AnalyticsError::from)?;
+        let sales = around.count(&hours, newest).ok_or(AnalyticsError::SumTooLarge)?;
         let watermark = watermark(&version);
         Ok(json!(SalesPanel { watermark, is_today: key.is_today, sales }))
     }
@@ -186,7 +186,7 @@ impl Board {
         Ok(json!(ReceivablesPanel {
             watermark: watermark(&version),
             as_of: domain::day_of(ageing.as_of, self.zone),
-            total: ageing.total_ar.to_string(),
+            total: format!("{:.2}", ageing.total_ar),
             buckets: buckets(&ageing),
         }))
     }
@@ -211,7 +211,11 @@ fn buckets(ageing: &Ageing) -> [Bucket; 5] {
         (Some(61), Some(90), ageing.bucket_90),
         (Some(91), None, ageing.bucket_over_90),
     ]
-    .map(|(from_day, to_day, amount)| Bucket { from_day, to_day, amount: amount.to_string() })
+    .map(|(from_day, to_day, amount)| Bucket {
+        from_day,
+        to_day,
+        amount: format!("{amount:.2}"),
+    })
 }
 
 impl Refused {

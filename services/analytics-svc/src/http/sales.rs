@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
-use money::{Money, MoneyError};
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use crate::domain::{HourOfSales, day_of, instants_of};
@@ -32,7 +32,7 @@ pub(super) struct Around {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Sums {
-    amount: Money,
+    amount: Decimal,
     orders: i64,
 }
 
@@ -91,12 +91,13 @@ impl Around {
         Some(Self { day, zone, periods, instants })
     }
 
-    /// `hours` are those between the instants; `newest` is the newest hour in which something was sold.
+    /// `hours` are those between the instants; `newest` is the newest hour in which something was sold. None if a sum has more digits than
+    /// any should.
     pub(super) fn count(
         &self,
         hours: &[HourOfSales],
         newest: Option<DateTime<Utc>>,
-    ) -> Result<Sales, MoneyError> {
+    ) -> Option<Sales> {
         let mut by_day: BTreeMap<NaiveDate, Sums> = BTreeMap::new();
         for hour in hours {
             let sums = by_day.entry(day_of(hour.hour, self.zone)).or_insert(Sums::NONE);
@@ -107,15 +108,15 @@ impl Around {
         };
         let period = |&(name, span, earlier): &(&'static str, Span, Span)| {
             let (now, before) = (sum(span)?, sum(earlier)?);
-            Ok(Period {
+            Some(Period {
                 name,
                 from: span.0,
                 to: span.1,
-                amount: now.amount.to_string(),
+                amount: text(now.amount),
                 orders: now.orders,
                 before_from: earlier.0,
                 before_to: earlier.1,
-                before_amount: before.amount.to_string(),
+                before_amount: text(before.amount),
                 before_orders: before.orders,
             })
         };
@@ -123,9 +124,9 @@ impl Around {
         let day = |day: NaiveDate| {
             Bar::of(day.to_string(), by_day.get(&day).copied().unwrap_or(Sums::NONE))
         };
-        Ok(Sales {
+        Some(Sales {
             day: self.day,
-            periods: self.periods.iter().map(period).collect::<Result<_, MoneyError>>()?,
+            periods: self.periods.iter().map(period).collect::<Option<_>>()?,
             hours: self.hours(hours),
             days: days.map(day).collect(),
             newest_day: newest.map(|newest| day_of(newest, self.zone)),
@@ -151,22 +152,26 @@ impl Around {
 }
 
 impl Sums {
-    const NONE: Self = Self { amount: Money::ZERO, orders: 0 };
+    const NONE: Self = Self { amount: Decimal::ZERO, orders: 0 };
 
     fn of(hour: &HourOfSales) -> Self {
         Self { amount: hour.total_amount, orders: hour.order_count.into() }
     }
 
-    fn with(self, other: Self) -> Result<Self, MoneyError> {
+    fn with(self, other: Self) -> Option<Self> {
         let amount = self.amount.checked_add(other.amount)?;
-        Ok(Self { amount, orders: self.orders + other.orders })
+        Some(Self { amount, orders: self.orders + other.orders })
     }
 }
 
 impl Bar {
     fn of(at: String, sums: Sums) -> Self {
-        Self { at, amount: sums.amount.to_string(), orders: sums.orders }
+        Self { at, amount: text(sums.amount), orders: sums.orders }
     }
+}
+
+fn text(amount: Decimal) -> String {
+    format!("{amount:.2}")
 }
 
 #[cfg(test)]
@@ -174,7 +179,7 @@ mod tests {
     use super::*;
 
     fn sold(hour: &str, amount: &str, order_count: i32) -> HourOfSales {
-        let total_amount = Money::parse(amount).unwrap();
+        let total_amount = amount.parse().unwrap();
         HourOfSales { hour: hour.parse().unwrap(), total_amount, order_count }
     }
 

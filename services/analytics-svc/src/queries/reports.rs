@@ -9,7 +9,7 @@ use super::{Found, Materializations};
 use crate::{
     AnalyticsError,
     domain::{
-        self, AccountTotals, CustomerAgeing, Instants, LowStock, MinPosition, Period,
+        self, AccountTotals, CustomerAgeing, DaySpan, Instants, LowStock, MinPosition, Period,
         PeriodOfSales, Rank, SkuSales, StockSnapshot,
     },
     store::{self, Version},
@@ -45,32 +45,32 @@ pub(crate) async fn sales_by_period(
     of.ask(min_position, query).await
 }
 
-/// By SKU, behind `after`, of lines placed in these instants.
+/// By SKU, behind `after`, of lines placed on these days.
 #[tracing::instrument(name = "analytics.query_sales_by_sku", skip_all)]
 pub(crate) async fn sales_by_sku(
     of: &Materializations,
     min_position: MinPosition,
-    instants: Instants,
+    days: (DaySpan, Tz),
     after: String,
     limit: i64,
 ) -> Result<Found<Vec<SkuSales>>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
-        store::sales_by_sku(db, version, instants, &after, limit)
+        store::sales_by_sku(db, version, days, &after, limit)
     };
     of.ask(min_position, query).await
 }
 
-/// The best first, of lines placed in these instants.
+/// The best first, of lines placed on these days.
 #[tracing::instrument(name = "analytics.get_top_products", skip_all)]
 pub(crate) async fn top_products(
     of: &Materializations,
     min_position: MinPosition,
     rank: Rank,
-    instants: Instants,
+    days: (DaySpan, Tz),
     limit: i64,
 ) -> Result<Found<Vec<SkuSales>>, AnalyticsError> {
     let query = move |db: &Connection, version: &Version| {
-        store::top_products(db, version, rank, instants, limit)
+        store::top_products(db, version, rank, days, limit)
     };
     of.ask(min_position, query).await
 }

@@ -8,6 +8,7 @@ use std::{
     collections::HashSet,
     fs::{self, File, Metadata},
     io::{self, Read},
+    ops::RangeBounds,
     os::unix::fs::MetadataExt,
     path::{Component, Path},
     sync::{Arc, Mutex, PoisonError},
@@ -17,6 +18,7 @@ use anyhow::{Context, ensure};
 use manifest::{Manifest, Materialized};
 use sha2::{Digest, Sha256};
 
+use super::pruning;
 use crate::AnalyticsError;
 
 const MANIFEST_MAX_BYTES: u64 = 4 << 20;
@@ -90,7 +92,7 @@ impl Folder {
         let stamp = Stamp::of(&file.metadata()?);
         let mut json = Vec::new();
         (&file).take(MANIFEST_MAX_BYTES).read_to_end(&mut json)?;
-        let manifest: Manifest = serde_json::from_slice(&json)?;
+        let manifest = Manifest::parse(Path::new(&self.path), &json)?;
         for file in &manifest.files {
             if !is_plain(&file.path) {
                 let why = format!("{:?} is no plain path below the folder", file.path);
@@ -104,10 +106,27 @@ impl Folder {
 }
 
 impl Version {
-    /// The files of a table for DuckDB, a path a line, each found sound; none when there is no file.
+    /// All files of a table for DuckDB; see [`sound`](Self::sound).
     pub(crate) fn files(&self, table: &str) -> Result<Option<String>, AnalyticsError> {
+        self.sound(self.manifest.files_of(table))
+    }
+
+    /// Those that may hold a key of the range.
+    pub(super) fn files_within(
+        &self,
+        table: &str,
+        keys: impl RangeBounds<String>,
+    ) -> Result<Option<String>, AnalyticsError> {
+        self.sound(self.manifest.files_of(table).filter(|file| pruning::may_hold(file, &keys)))
+    }
+
+    /// Files for DuckDB, a path a line, each found sound; none when there is no file.
+    pub(super) fn sound<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a Materialized>,
+    ) -> Result<Option<String>, AnalyticsError> {
         let mut paths = Vec::new();
-        for file in self.manifest.files_of(table) {
+        for file in files {
             let path = format!("{}/{}", self.folder, file.path);
             self.check(file, Path::new(&path)).map_err(|cause| AnalyticsError::FileUnusable {
                 table: file.table.clone(),
