@@ -29,7 +29,7 @@ pub struct Config {
     /// The folder of the materializations; made when it is not there. Only one process writes there at a time.
     #[arg(long, env = "BRAMBLE_OLAP_DIR")]
     pub olap_dir: PathBuf,
-    /// How often what was counted is written.
+    /// How often what was counted is written, at most. What is counted after a quiet time of that long is written within half a second.
     #[arg(
         long,
         env = "BRAMBLE_OLAP_FLUSH_INTERVAL_MS",

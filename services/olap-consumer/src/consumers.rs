@@ -53,13 +53,16 @@ pub(crate) struct SharedBooks {
     place: Place,
     /// Told when so much waits to be written that it should not wait for the next time.
     pub(crate) much_waits: Notify,
+    /// Told when anything was counted.
+    pub(crate) changed: Notify,
     has_room: Notify,
 }
 
 impl SharedBooks {
     pub(crate) fn new(books: Books, place: Place, lines: Arc<Shelf<LineKey>>) -> Self {
-        let (much_waits, has_room) = (Notify::new(), Notify::new());
-        Self { books: Mutex::new(books), lines: Mutex::new(lines), place, much_waits, has_room }
+        let (much_waits, changed, has_room) = (Notify::new(), Notify::new(), Notify::new());
+        let (books, lines) = (Mutex::new(books), Mutex::new(lines));
+        Self { books, lines, place, much_waits, changed, has_room }
     }
 
     /// Fails when somebody broke off half-way: such books must not be written.
@@ -92,7 +95,9 @@ impl SharedBooks {
                 let lacking: BTreeSet<OrderId> = changed.iter().filter(lacks).copied().collect();
                 if lacking.is_empty() {
                     books.orders.fetched(lines);
-                    return Ok(fold(&mut books, followed, events)?);
+                    let folded = fold(&mut books, followed, events);
+                    self.changed.notify_one();
+                    return Ok(folded?);
                 }
                 (lacking, Arc::clone(&*self.lines.lock().map_err(|_| broken_off())?))
             };

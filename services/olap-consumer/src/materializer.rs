@@ -1,12 +1,14 @@
 //! Keeps the folder: opens it, has the sources followed into it, and writes when it is time.
 //!
-//! A write is due at each interval in which something changed, as soon as much has, when [`Handle::flush`] asks for one, and at the end. All
-//! who ask while one is under way share the next. It runs beside the counting, which goes on while the disk takes nothing, until too many
-//! rows wait of the tables that are not in memory.
+//! A write is due at each interval in which something changed, sooner after a quiet time ([`turns`]), as soon as much has, when
+//! [`Handle::flush`] asks for one, and at the end. All who ask while one is under way share the next. It runs beside the counting, which
+//! goes on while the disk takes nothing, until too many rows wait of the tables that are not in memory.
 //!
 //! A folder that cannot be used is said so once and looked at again, so that putting it right is enough. One that was deleted or replaced
 //! under way is opened anew: whatever it holds, or nothing, is counted from there. One of an older version of this service is counted anew
 //! beside its files, which stay as they are until they are replaced in one step; whoever is killed goes on there.
+
+mod turns;
 
 use std::{
     panic,
@@ -29,9 +31,10 @@ use rpc::Shutdown;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
+use self::turns::Turns;
 use crate::{
     OlapError,
     consumers::{Follower, SharedBooks},
@@ -235,15 +238,18 @@ impl Materializer {
         desk: &mut Desk,
         shutdown: &Shutdown,
     ) -> Option<(Box<Store>, Swap)> {
-        let mut ticks = interval(self.flush_interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut turns = Turns::new(self.flush_interval, Instant::now());
         loop {
             let mut asked = Vec::new();
             let goes_on = tokio::select! {
                 () = shutdown.cancelled() => false,
                 count = desk.requests.recv_many(&mut asked, WAITING_MAX) => count > 0,
-                _ = ticks.tick() => true,
+                () = sleep_until(turns.next()) => true,
                 () = books.much_waits.notified() => true,
+                () = books.changed.notified() => {
+                    turns.changed(Instant::now());
+                    continue;
+                }
             };
             if !goes_on {
                 desk.requests.close();
@@ -251,8 +257,10 @@ impl Materializer {
                     asked.push(late);
                 }
             }
+            let (began, before) = (Instant::now(), version(&store));
             let flushed;
             (store, flushed) = self.flush(store, &books).await;
+            turns.taken(began, flushed.is_err() || version(&store) > before);
             let answer = desk.note(&mut store, &flushed);
             let mut swapped = None;
             for asked in asked {
@@ -324,8 +332,7 @@ impl Desk {
         store: &mut Store,
         flushed: &Result<(), NotFlushed>,
     ) -> Result<u64, OlapError> {
-        let manifest = store.manifest().cloned();
-        let version = manifest.as_ref().map_or(0, |manifest| manifest.version);
+        let (manifest, version) = (store.manifest().cloned(), version(store));
         self.written.send_modify(|written| {
             written.manifest = manifest;
             written.bytes += store.take_written_bytes();
@@ -364,6 +371,11 @@ impl Desk {
             }
         }
     }
+}
+
+/// The live one; 0 while there is none.
+fn version(store: &Store) -> u64 {
+    store.manifest().map_or(0, |manifest| manifest.version)
 }
 
 /// Work that blocks. It goes on when nobody waits for it any more; its panic is ours.
