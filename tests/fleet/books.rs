@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    analytics::v1::{GetArAgeingRequest, analytics_service_client::AnalyticsServiceClient},
+    analytics::v1::{
+        self as analytics, GetArAgeingRequest, QueryArAgeingByCustomerRequest,
+        analytics_service_client::AnalyticsServiceClient,
+    },
     billing::v1 as billing,
     hr::v1::{self as hr, payroll_service_client::PayrollServiceClient},
     inventory::v1 as inventory,
@@ -113,7 +116,43 @@ impl World {
             (answer.total_ar?.amount == owed).then_some(())
         })
         .await;
+        // Worked out from what changed on each day, and from what is open.
+        let known: Vec<_> = ageing.customers.iter().map(|of| owed_in_billing(of.clone())).collect();
+        for as_of_date in [ageing.as_of_date, String::new()] {
+            eventually("agreement on what each customer owes", async || {
+                let mut analytics = AnalyticsServiceClient::new(self.client("analytics-svc"));
+                let as_of_date = as_of_date.clone();
+                let request = QueryArAgeingByCustomerRequest { as_of_date, ..Default::default() };
+                let answer =
+                    analytics.query_ar_ageing_by_customer(request).await.ok()?.into_inner();
+                let counted = answer.customers.into_iter().map(owed_in_analytics);
+                counted.eq(known.iter().cloned()).then_some(())
+            })
+            .await;
+        }
     }
+}
+
+/// A customer, and the amounts by how late they are.
+type Owed = (String, [String; 6]);
+
+fn owed_in_billing(of: billing::CustomerAgeing) -> Owed {
+    let owed = of.buckets.unwrap();
+    let owed = [
+        owed.current,
+        owed.days_1_to_30,
+        owed.days_31_to_60,
+        owed.days_61_to_90,
+        owed.days_over_90,
+        owed.total,
+    ];
+    (of.customer_id, owed.map(|money| money.unwrap().amount))
+}
+
+fn owed_in_analytics(of: analytics::CustomerAgeing) -> Owed {
+    let owed =
+        [of.current, of.bucket_30, of.bucket_60, of.bucket_90, of.bucket_over_90, of.total_ar];
+    (of.customer_id, owed.map(|money| money.unwrap().amount))
 }
 
 fn pence(amount: &str) -> i64 {

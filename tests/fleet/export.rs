@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::world::{World, root, said};
 
 /// Of each report: what to ask, the columns, and whether something is in it after one sale.
-const REPORTS: [(&[&str], &str); 12] = [
+const REPORTS: [(&[&str], &str); 13] = [
     (&["sales"], "hour,total_amount,order_count"),
     (&["sales", "--by", "day"], "start_date,total_amount,order_count"),
     (&["sales", "--by", "week", "--from", "2020-01-01"], "start_date,total_amount,order_count"),
@@ -30,6 +30,10 @@ const REPORTS: [(&[&str], &str); 12] = [
          unit_price,tax_rate,amount,placed_at,cancelled",
     ),
     (&["stock", "--low"], "sku,qty_on_hand,reserved_qty,available,reorder_point"),
+    (
+        &["ageing", "--by-customer", "--as-of", "2999-12-31"],
+        "customer_id,current,bucket_30,bucket_60,bucket_90,bucket_over_90,total_ar",
+    ),
 ];
 
 async fn sold() -> World {
@@ -90,6 +94,8 @@ async fn every_report_is_written_as_csv_and_as_parquet() {
     lines.sort();
     assert_eq!(lines, ["MUG,1,0,0,0,8.00,0.0000,8.00", "TEA,2,0,0,0,2.50,0.0000,5.00"]);
     assert_eq!(contents[11], "", "nothing is low");
+    let late = ",0.00,0.00,0.00,0.00,13.00,13.00\n";
+    assert!(contents[12].ends_with(late), "{}", contents[12]);
     let owed = "13.00,0.00,0.00,0.00,0.00,13.00\n";
     assert!(contents[7].ends_with(owed), "{}", contents[7]);
     assert!(contents[8].ends_with(owed), "{}", contents[8]);

@@ -103,6 +103,9 @@ async fn a_sale_walks_through_all_services_and_the_books_tie() {
     assert_eq!(pence, 1900, "{sales}");
     let ageing = world.bramble(&["report", "ageing", "--wait-for-fresh", "--format", "json"]);
     assert!(ageing.contains("\"4.00\""), "{ageing}");
+    let ageing = world.bramble(&["report", "ageing", "--by-customer", "--format", "csv"]);
+    let (_, row) = ageing.split_once('\n').unwrap();
+    assert_eq!(row, format!("{customer},4.00,0.00,0.00,0.00,0.00,4.00\n"));
     let stock = world.bramble(&["report", "stock", "--format", "csv"]);
     assert!(stock.contains("CUP,a CUP,2,0,2,0") && stock.contains("TEA,a TEA,6,2,4,0"), "{stock}");
 }

@@ -69,6 +69,9 @@ enum What {
         /// What each customer owes now instead.
         #[arg(long, conflicts_with_all = ["from", "to"])]
         by_customer: bool,
+        /// What each owed at the end of this day.
+        #[arg(long, requires = "by_customer")]
+        as_of: Option<NaiveDate>,
         #[command(flatten)]
         days: Days,
     },
@@ -189,12 +192,17 @@ fn query(what: &What) -> String {
             "select sku, arg_max(qty_on_hand, business_day) as qty_on_hand, arg_max(reserved_qty, business_day) as reserved_qty, \
              max(snapshot_at) as snapshot_at from stock_by_day where business_day <= date '{day}' group by sku order by sku"
         ),
-        What::Ageing { by_customer: false, days } => format!(
+        What::Ageing { by_customer: false, days, .. } => format!(
             "select as_of::date as business_day, \"current\", bucket_30, bucket_60, bucket_90, bucket_over_90, total_ar \
              from ar_ageing where {} order by business_day",
             days.hold("as_of::date")
         ),
-        What::Ageing { by_customer: true, .. } => AGEING_BY_CUSTOMER.to_owned(),
+        What::Ageing { as_of: None, .. } => ageing_by_customer(
+            "select customer_id, residual as amount, (select max(as_of)::date from ar_ageing) - due_date as late from open_invoices",
+        ),
+        What::Ageing { as_of: Some(day), .. } => ageing_by_customer(&format!(
+            "select customer_id, amount, date '{day}' - due_date as late from receivables_by_day where business_day <= date '{day}'"
+        )),
         What::TrialBalance { as_of } => format!(
             "select account, sum(debit)::decimal(20, 2) as debit, sum(credit)::decimal(20, 2) as credit \
              from trial_balance where {} group by account order by account",
@@ -210,15 +218,19 @@ fn query(what: &What) -> String {
 const LOW_STOCK: &str = "select sku, qty_on_hand, reserved_qty, qty_on_hand - reserved_qty as available, reorder_point \
      from stock_snapshot where qty_on_hand - reserved_qty <= reorder_point and (not archived or qty_on_hand > 0) order by sku";
 
-const AGEING_BY_CUSTOMER: &str = "with owed as (\
-     select customer_id, residual, (select max(as_of)::date from ar_ageing) - due_date as late from open_invoices) \
-     select customer_id, \
-     coalesce(sum(residual) filter (where late <= 0), 0)::decimal(18, 2) as \"current\", \
-     coalesce(sum(residual) filter (where late between 1 and 30), 0)::decimal(18, 2) as bucket_30, \
-     coalesce(sum(residual) filter (where late between 31 and 60), 0)::decimal(18, 2) as bucket_60, \
-     coalesce(sum(residual) filter (where late between 61 and 90), 0)::decimal(18, 2) as bucket_90, \
-     coalesce(sum(residual) filter (where late > 90), 0)::decimal(18, 2) as bucket_over_90, \
-     sum(residual)::decimal(18, 2) as total_ar from owed group by customer_id order by customer_id";
+/// Of amounts, each owed by a customer and so many days late.
+fn ageing_by_customer(owed: &str) -> String {
+    format!(
+        "with owed as ({owed}) select customer_id, \
+         coalesce(sum(amount) filter (where late <= 0), 0)::decimal(18, 2) as \"current\", \
+         coalesce(sum(amount) filter (where late between 1 and 30), 0)::decimal(18, 2) as bucket_30, \
+         coalesce(sum(amount) filter (where late between 31 and 60), 0)::decimal(18, 2) as bucket_60, \
+         coalesce(sum(amount) filter (where late between 61 and 90), 0)::decimal(18, 2) as bucket_90, \
+         coalesce(sum(amount) filter (where late > 90), 0)::decimal(18, 2) as bucket_over_90, \
+         sum(amount)::decimal(18, 2) as total_ar \
+         from owed group by customer_id having sum(amount) <> 0 order by customer_id"
+    )
+}
 
 impl Days {
     /// What is true of a day between these.

@@ -199,14 +199,17 @@ impl pb::analytics_service_server::AnalyticsService for Analytics {
     ) -> Result<Response<pb::QueryArAgeingByCustomerResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let page = read_page(&mut fields, request.page_size, &request.page_token, "");
+        let day = fields.optional_date("as_of_date", &request.as_of_date);
+        let customer: Option<Uuid> = fields.optional_id("customer_id", &request.customer_id);
+        let filters = format!("{day:?} {customer:?}");
+        let page = read_page(&mut fields, request.page_size, &request.page_token, &filters);
         let after: Option<Uuid> = page.token.key(&mut fields);
         let min_position = read_min_position(&mut fields, request.min_position);
         fields.done()?;
 
-        let (of, zone) = (&self.materializations, self.time_zone);
-        let (after, limit) = (after.unwrap_or_default(), page.limit());
-        let found = queries::ageing_by_customer(of, min_position, zone, after, limit).await?;
+        let (of, when) = (&self.materializations, (day, self.time_zone));
+        let (who, limit) = ((customer, after), page.limit());
+        let found = queries::ageing_by_customer(of, min_position, when, who, limit).await?;
         let Found((day, mut customers), version) = found;
         let next_page_token = page.cut(&mut customers, |owing| owing.customer_id.to_string());
         Ok(Response::new(pb::QueryArAgeingByCustomerResponse {

@@ -91,17 +91,20 @@ pub(crate) async fn ar_ageing(
     day: Option<NaiveDate>,
     zone: Tz,
 ) -> Result<Found<Ageing>, AnalyticsError> {
-    let (from, until) = match day {
-        None => (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC),
-        Some(day) => {
-            let instants = domain::instants_of(day, zone);
-            instants.ok_or(AnalyticsError::AgeingNotFound(Some(day)))?
-        }
-    };
+    let (from, until) = instants_or_all(day, zone)?;
     let query =
         move |db: &Connection, version: &Version| store::newest_ageing(db, version, from, until);
     let Found(ageing, version) = of.ask(min_position, query).await?;
     Ok(Found(ageing.ok_or(AnalyticsError::AgeingNotFound(day))?, version))
+}
+
+/// Of a business day that there may be an ageing of, or all there are.
+fn instants_or_all(
+    day: Option<NaiveDate>,
+    zone: Tz,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
+    let Some(day) = day else { return Ok((DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC)) };
+    domain::instants_of(day, zone).ok_or(AnalyticsError::AgeingNotFound(Some(day)))
 }
 
 impl Materializations {

@@ -8,6 +8,7 @@
 //! **Invariant:** an hour, a SKU is in one file of its table. One that comes twice is refused, not shown.
 
 mod database;
+mod debts;
 mod folder;
 mod pruning;
 mod reports;
@@ -15,10 +16,9 @@ mod sales;
 mod stock;
 
 pub(crate) use database::Database;
+pub(crate) use debts::{ageing_by_customer, debts_of_day, open_debts};
 pub(crate) use folder::{Folder, Version};
-pub(crate) use reports::{
-    ageing_by_customer, low_stock, newest_instant_of_ageing, trial_balance,
-};
+pub(crate) use reports::{low_stock, trial_balance};
 pub(crate) use sales::{
     hours_between, newest_hour_of_sales, sales_by_hour, sales_by_sku, sales_of_spans, top_products,
 };

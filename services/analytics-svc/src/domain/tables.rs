@@ -13,10 +13,11 @@ pub(crate) const STOCK_SNAPSHOT: &str = tables::STOCK_SNAPSHOT.name;
 pub(crate) const STOCK_BY_DAY: &str = tables::STOCK_BY_DAY.name;
 pub(crate) const AR_AGEING: &str = tables::AR_AGEING.name;
 pub(crate) const OPEN_INVOICES: &str = tables::OPEN_INVOICES.name;
+pub(crate) const RECEIVABLES_BY_DAY: &str = tables::RECEIVABLES_BY_DAY.name;
 pub(crate) const ORDER_FACTS: &str = tables::ORDER_FACTS.name;
-pub(crate) const TRIAL_BALANCE: &str = tables::TRIAL_BALANCE.name;
 pub(crate) const SALES_BY_SKU_DAY: &str = tables::SALES_BY_SKU_DAY.name;
 pub(crate) const SALES_BY_SKU_MONTH: &str = tables::SALES_BY_SKU_MONTH.name;
+pub(crate) const TRIAL_BALANCE: &str = tables::TRIAL_BALANCE.name;
 /// How far each source is counted in all of them. It is in no file.
 pub(crate) const WATERMARK: &str = "watermark";
 

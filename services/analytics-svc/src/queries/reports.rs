@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use duckdb::Connection;
 use uuid::Uuid;
 
-use super::{Found, Materializations};
+use super::{Found, Materializations, instants_or_all};
 use crate::{
     AnalyticsError,
     domain::{
@@ -106,20 +106,26 @@ pub(crate) async fn low_stock(
     of.ask(min_position, query).await
 }
 
-/// By customer, behind `after`, and the day that lateness is counted to.
+/// By customer, of a day or the newest one, and that day; of one customer, if one is said, behind another.
 #[tracing::instrument(name = "analytics.query_ar_ageing_by_customer", skip_all)]
 pub(crate) async fn ageing_by_customer(
     of: &Materializations,
     min_position: MinPosition,
-    zone: Tz,
-    after: Uuid,
+    (day, zone): (Option<NaiveDate>, Tz),
+    (customer, after): (Option<Uuid>, Option<Uuid>),
     limit: i64,
 ) -> Result<Found<(NaiveDate, Vec<CustomerAgeing>)>, AnalyticsError> {
+    let (from, until) = instants_or_all(day, zone)?;
     let query = move |db: &Connection, version: &Version| {
-        let newest = store::newest_instant_of_ageing(db, version)?;
-        let newest = newest.ok_or(AnalyticsError::AgeingNotFound(None))?;
-        let day = domain::day_of(newest, zone);
-        Ok((day, store::ageing_by_customer(db, version, day, after, limit)?))
+        let ageing = store::newest_ageing(db, version, from, until)?;
+        let ageing = ageing.ok_or(AnalyticsError::AgeingNotFound(day))?;
+        let on = domain::day_of(ageing.as_of, zone);
+        let debts = match day {
+            None => store::open_debts(version)?,
+            Some(day) => store::debts_of_day(version, day, !ageing.total_ar.is_zero())?,
+        };
+        let after = after.unwrap_or_default();
+        Ok((on, store::ageing_by_customer(db, &debts, on, customer, after, limit)?))
     };
     of.ask(min_position, query).await
 }

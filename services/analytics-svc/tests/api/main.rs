@@ -17,6 +17,7 @@ mod sums_by_sku;
 mod sums;
 mod pruning;
 mod query_ar_ageing_by_customer;
+mod query_ar_ageing_of_past_days;
 mod query_low_stock;
 mod get_trial_balance;
 mod min_position;
