@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use prost_types::FieldMask;
 use proto::{
     analytics::v1::{QueryLowStockRequest, analytics_service_client::AnalyticsServiceClient},
     inventory::v1::{
@@ -10,7 +11,6 @@ use proto::{
     },
     orders::v1::{ReturnDisposition, ReturnOrderLine, ReturnOrderRequest},
 };
-use prost_types::FieldMask;
 
 use crate::world::{World, eventually, money};
 
@@ -57,10 +57,8 @@ impl World {
             ListItemsRequest { low: true, show_archived, page_size: 1000, ..Default::default() };
         let items = self.inventory().list_items(request).await.unwrap().into_inner().items;
         let low = items.into_iter();
-        low.map(|item| {
-            (item.sku, item.on_hand, item.reserved, item.available, item.reorder_point)
-        })
-        .collect()
+        low.map(|item| (item.sku, item.on_hand, item.reserved, item.available, item.reorder_point))
+            .collect()
     }
 
     /// A page of two at a time.
