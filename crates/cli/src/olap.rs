@@ -1,13 +1,15 @@
 //! `bramble olap`: whether the materializations are what the services' logs say, and to count them anew.
+//!
+//! The service counts; the command only looks on, and may be interrupted or be somebody else's.
 
 use std::{
     io::IsTerminal,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use proto::olap::v1::{
     GetRebuildRequest, Rebuild, StartRebuildRequest,
     materializations_service_client::MaterializationsServiceClient, rebuild::State,
@@ -45,15 +47,26 @@ enum What {
     Verify,
     /// The same, and put the result in the place of what is live, which is served meanwhile.
     Rebuild,
+    /// Look on at what is under way, or at what came of the newest: whoever interrupts this, `verify` or `rebuild` stops nothing.
+    Progress,
 }
 
 pub(crate) async fn run(olap: Olap) -> anyhow::Result<()> {
     let mut client = MaterializationsServiceClient::new(olap.client.client(&olap.olap_url)?);
-    let request = StartRebuildRequest { verify_only: olap.what == What::Verify };
-    let begun = client.start_rebuild(request).await.map_err(|status| refusal(&status))?;
-    let Some(begun) = begun.into_inner().rebuild else { bail!("olap-consumer began nothing") };
-    let ended = follow(&mut client, begun.rebuild_id).await?;
-    judge(olap.what, &ended)
+    let newest = match olap.what {
+        What::Verify | What::Rebuild => {
+            let request = StartRebuildRequest { verify_only: olap.what == What::Verify };
+            client.start_rebuild(request).await.map(|answer| answer.into_inner().rebuild)
+        }
+        What::Progress => {
+            let newest = client.get_rebuild(GetRebuildRequest {}).await;
+            newest.map(|answer| answer.into_inner().rebuild)
+        }
+    };
+    let Some(newest) = newest.map_err(|status| refusal(&status))? else {
+        bail!("olap-consumer began nothing")
+    };
+    judge(&follow(&mut client, newest.rebuild_id).await?)
 }
 
 /// Shows how far it is until it has ended. Who stops looking stops nothing.
@@ -85,7 +98,7 @@ async fn follow(
     }
 }
 
-fn judge(what: What, ended: &Rebuild) -> anyhow::Result<()> {
+fn judge(ended: &Rebuild) -> anyhow::Result<()> {
     ensure!(ended.state() != State::Failed, "{}", ended.error);
     let against = format!("version {}", ended.compared_version);
     if ended.difference_count == 0 {
@@ -93,12 +106,11 @@ fn judge(what: What, ended: &Rebuild) -> anyhow::Result<()> {
     } else {
         println!("{}", differences(ended));
     }
-    match what {
-        What::Rebuild => println!("what was counted is live as version {}", ended.version),
-        What::Verify => {
-            let count = ended.difference_count;
-            ensure!(count == 0, "{against} differs from the logs in {count} rows");
-        }
+    if ended.verify_only {
+        let count = ended.difference_count;
+        ensure!(count == 0, "{against} differs from the logs in {count} rows");
+    } else {
+        println!("what was counted is live as version {}", ended.version);
     }
     Ok(())
 }
@@ -127,39 +139,50 @@ fn differences(ended: &Rebuild) -> String {
 
 /// A bar on a terminal, a line now and then elsewhere.
 struct Progress {
-    started: Instant,
+    phase: Phase,
     bar: Option<ProgressBar>,
     printed: Instant,
+}
+
+/// What is done now, and since when it has been looked on.
+struct Phase {
+    state: State,
+    began: Instant,
+    /// What had been done then: of how much there is, and rows.
+    from: (u64, u64),
 }
 
 impl Progress {
     fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(
-                "{prefix:>9} [{bar:32}] {percent:>3} %  {msg}  {eta} left",
-            );
+            let style =
+                ProgressStyle::with_template("{prefix:>9} [{bar:32}] {percent:>3} %  {msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style)
         });
         let now = Instant::now();
-        Self { started: now, bar, printed: now }
+        let phase = Phase { state: State::Unspecified, began: now, from: (0, 0) };
+        Self { phase, bar, printed: now }
     }
 
     fn show(&mut self, rebuild: &Rebuild) {
+        let (done, total) = done(rebuild);
+        let rows = rebuild.counted_rows.unsigned_abs();
+        if self.phase.state != rebuild.state() {
+            let from = (done, rows);
+            self.phase = Phase { state: rebuild.state(), began: Instant::now(), from };
+        }
         let doing = match rebuild.state() {
             State::Comparing => "comparing",
             State::Tracing => "tracing",
             State::Swapping => "swapping",
             State::Unspecified | State::Counting | State::Done | State::Failed => "counting",
         };
-        let [counted, total] =
-            [rebuild.counted_events, rebuild.total_events].map(i64::unsigned_abs);
-        let rate = u128::from(counted) * 1000 / self.started.elapsed().as_millis().max(1);
-        let text = format!("{counted} of {total} events ({rate}/s)");
+        let text = pace(rebuild, self.phase.from, self.phase.began.elapsed());
         match &self.bar {
             Some(bar) => {
                 bar.set_length(total);
-                bar.set_position(counted.min(total));
+                bar.set_position(done.min(total));
                 bar.set_prefix(doing);
                 bar.set_message(text);
             }
@@ -176,15 +199,64 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let elapsed = self.started.elapsed();
-        let counted = u128::from(rebuild.counted_events.unsigned_abs());
-        let rate = counted * 1000 / elapsed.as_millis().max(1);
-        eprintln!("{counted} events in {:.1} s ({rate}/s)", elapsed.as_secs_f32());
+        let at = |time: Option<_>| SystemTime::try_from(time.unwrap_or_default()).ok();
+        let times = at(rebuild.end_time).zip(at(rebuild.start_time));
+        let took = times.and_then(|(ended, began)| ended.duration_since(began).ok());
+        let took = took.unwrap_or_default();
+        let [events, rows] = [rebuild.counted_events, rebuild.counted_rows].map(i64::unsigned_abs);
+        eprintln!(
+            "{} events ({}/s), {} rows ({}/s) in {:.1} s",
+            HumanCount(events),
+            HumanCount(per_second(events, took)),
+            HumanCount(rows),
+            HumanCount(per_second(rows, took)),
+            took.as_secs_f32()
+        );
     }
+}
+
+/// How much is done, of how much: rows where they are compared, else events.
+fn done(rebuild: &Rebuild) -> (u64, u64) {
+    let (done, total) = match rebuild.state() {
+        State::Comparing => (rebuild.compared_rows, rebuild.total_rows),
+        State::Unspecified
+        | State::Counting
+        | State::Tracing
+        | State::Swapping
+        | State::Done
+        | State::Failed => (rebuild.counted_events, rebuild.total_events),
+    };
+    (done.unsigned_abs(), total.unsigned_abs())
+}
+
+/// How far it is, how fast it was since `from`, and how long it will take at that.
+fn pace(rebuild: &Rebuild, from: (u64, u64), elapsed: Duration) -> String {
+    let (done, total) = done(rebuild);
+    let rate = per_second(done.saturating_sub(from.0), elapsed);
+    let what = if rebuild.state() == State::Comparing { "rows" } else { "events" };
+    let mut text =
+        format!("{} of {} {what} ({}/s)", HumanCount(done), HumanCount(total), HumanCount(rate));
+    if rebuild.state() == State::Counting {
+        let rows = rebuild.counted_rows.unsigned_abs();
+        let rate = per_second(rows.saturating_sub(from.1), elapsed);
+        text += &format!(", {} rows ({}/s)", HumanCount(rows), HumanCount(rate));
+    }
+    if let Some(seconds) = total.saturating_sub(done).checked_div(rate) {
+        text += &format!(", {} left", HumanDuration(Duration::from_secs(seconds)));
+    }
+    text
+}
+
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    let rate = u128::from(count) * 1000 / elapsed.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// As a sentence for people.
 fn refusal(status: &Status) -> anyhow::Error {
+    if status.code() == Code::FailedPrecondition {
+        return anyhow::anyhow!("olap-consumer: {}; see `bramble olap progress`", status.message());
+    }
     anyhow::anyhow!("olap-consumer: {} ({:?})", status.message(), status.code())
 }
 
@@ -235,16 +307,46 @@ the first event that the first of them does not stand for: orders 42 (order.plac
             ..Rebuild::default()
         };
         let equal = Rebuild { difference_count: 0, ..differing() };
-        for (what, ended, error) in [
-            (What::Verify, &equal, None),
-            (What::Rebuild, &equal, None),
-            (What::Rebuild, &differing(), None),
-            (What::Verify, &differing(), Some("version 7 differs from the logs in 3 rows")),
-            (What::Verify, &failed, Some("the log is gone")),
-            (What::Rebuild, &failed, Some("the log is gone")),
+        let verified = |ended: &Rebuild| Rebuild { verify_only: true, ..ended.clone() };
+        for (ended, error) in [
+            (verified(&equal), None),
+            (equal, None),
+            (differing(), None),
+            (verified(&differing()), Some("version 7 differs from the logs in 3 rows")),
+            (verified(&failed), Some("the log is gone")),
+            (failed, Some("the log is gone")),
         ] {
-            let judged = judge(what, ended).err().map(|error| error.to_string());
-            assert_eq!(judged.as_deref(), error, "{what:?}");
+            let judged = judge(&ended).err().map(|error| error.to_string());
+            assert_eq!(judged.as_deref(), error, "{ended:?}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_is_how_far_it_is_how_fast_and_how_long_it_takes() {
+        let counting = Rebuild {
+            state: State::Counting.into(),
+            counted_events: 1_500_000,
+            total_events: 7_000_000,
+            counted_rows: 2_100_000,
+            ..Rebuild::default()
+        };
+        // Who looks on from the middle tells the pace since.
+        assert_eq!(
+            pace(&counting, (500_000, 100_000), Duration::from_secs(20)),
+            "1,500,000 of 7,000,000 events (50,000/s), 2,100,000 rows (100,000/s), 2 minutes left"
+        );
+        let comparing = Rebuild {
+            state: State::Comparing.into(),
+            compared_rows: 10_000,
+            total_rows: 30_000,
+            ..counting.clone()
+        };
+        assert_eq!(
+            pace(&comparing, (0, 0), Duration::from_secs(1)),
+            "10,000 of 30,000 rows (10,000/s), 2 seconds left"
+        );
+        // Nothing is foretold of what has not moved.
+        let text = pace(&counting, (1_500_000, 2_100_000), Duration::from_millis(1));
+        assert_eq!(text, "1,500,000 of 7,000,000 events (0/s), 2,100,000 rows (0/s)");
     }
 }

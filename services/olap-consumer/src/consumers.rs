@@ -34,7 +34,7 @@ use tokio::{
 
 use crate::{
     domain::{Books, Fact, LineKey, OrderLine, SetAside, TooManySetAside},
-    store::{self, Place, Shelf},
+    store::{self, LastDecoded, Place, Shelf},
 };
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -50,6 +50,7 @@ pub(crate) struct SharedBooks {
     books: Mutex<Books>,
     /// The lines on the disk: replaced in the same step in which those in memory are forgotten.
     lines: Mutex<Arc<Shelf<LineKey>>>,
+    decoded: Arc<LastDecoded<OrderLine>>,
     place: Place,
     /// Told when so much waits to be written that it should not wait for the next time.
     pub(crate) much_waits: Notify,
@@ -61,8 +62,8 @@ pub(crate) struct SharedBooks {
 impl SharedBooks {
     pub(crate) fn new(books: Books, place: Place, lines: Arc<Shelf<LineKey>>) -> Self {
         let (much_waits, changed, has_room) = (Notify::new(), Notify::new(), Notify::new());
-        let (books, lines) = (Mutex::new(books), Mutex::new(lines));
-        Self { books, lines, place, much_waits, changed, has_room }
+        let (books, lines, decoded) = (Mutex::new(books), Mutex::new(lines), Arc::default());
+        Self { books, lines, decoded, place, much_waits, changed, has_room }
     }
 
     /// Fails when somebody broke off half-way: such books must not be written.
@@ -84,8 +85,8 @@ impl SharedBooks {
     }
 
     /// Counts events in their order. Orders that they change are fetched first, without keeping others from the books meanwhile.
-    pub(crate) async fn count(&self, followed: Followed, events: &[Event]) -> anyhow::Result<()> {
-        let changed: BTreeSet<OrderId> = events.iter().filter_map(followed.changes_order).collect();
+    pub(crate) async fn count(&self, followed: Followed, told: Vec<Told>) -> anyhow::Result<()> {
+        let changed: BTreeSet<OrderId> = told.iter().filter_map(Told::changes_order).collect();
         let (mut looked_for, mut lines) = (BTreeSet::new(), Vec::new());
         loop {
             let (lacking, shelf) = {
@@ -95,7 +96,7 @@ impl SharedBooks {
                 let lacking: BTreeSet<OrderId> = changed.iter().filter(lacks).copied().collect();
                 if lacking.is_empty() {
                     books.orders.fetched(lines);
-                    let folded = fold(&mut books, followed, events);
+                    let folded = fold(&mut books, followed, told);
                     self.changed.notify_one();
                     return Ok(folded?);
                 }
@@ -114,18 +115,23 @@ impl SharedBooks {
         if shelf.is_empty() {
             return Ok(Vec::new());
         }
-        let (place, orders) = (self.place.clone(), orders.iter().map(|order| order.0).collect());
-        spawn_blocking(move || store::find(&place, &shelf, &orders)).await?
+        let (place, decoded) = (self.place.clone(), Arc::clone(&self.decoded));
+        let orders = orders.iter().map(|order| order.0).collect();
+        spawn_blocking(move || store::find(&place, &shelf, &decoded, &orders)).await?
     }
 
     /// Waits while twice as many rows wait to be written as may: on a disk that does not keep up, or takes nothing.
-    async fn has_room(&self, rows_max: usize) -> anyhow::Result<()> {
+    pub(crate) async fn has_room(&self, rows_max: usize) -> anyhow::Result<()> {
         loop {
-            let waiting = self.lock()?.unwritten();
-            if waiting >= rows_max {
+            let (untaken, unwritten) = {
+                let books = self.lock()?;
+                (books.untaken(), books.unwritten())
+            };
+            let has_room = unwritten < 2 * rows_max;
+            if untaken >= rows_max || !has_room {
                 self.much_waits.notify_one();
             }
-            if waiting < 2 * rows_max {
+            if has_room {
                 return Ok(());
             }
             let _ = timeout(LOOK_EVERY, self.has_room.notified()).await;
@@ -143,31 +149,41 @@ pub(crate) struct Followed {
     pub(crate) source: &'static str,
     /// None for an event that is of no interest here.
     read: fn(&Event) -> anyhow::Result<Option<Fact>>,
-    /// The order whose lines an event changes.
-    changes_order: fn(&Event) -> Option<OrderId>,
     /// An event takes away what an earlier one of the same subject has added.
     adds_up: bool,
 }
 
-pub(crate) const ORDERS: Followed = Followed {
-    source: "orders",
-    read: orders::read,
-    changes_order: orders::changes_order,
-    adds_up: true,
-};
+pub(crate) const ORDERS: Followed =
+    Followed { source: "orders", read: orders::read, adds_up: true };
 /// Levels are absolute.
-pub(crate) const INVENTORY: Followed = Followed {
-    source: "inventory",
-    read: inventory::read,
-    changes_order: |_| None,
-    adds_up: false,
-};
+pub(crate) const INVENTORY: Followed =
+    Followed { source: "inventory", read: inventory::read, adds_up: false };
 /// What is owed is absolute, and an invoice that is not known is not open.
 pub(crate) const BILLING: Followed =
-    Followed { source: "billing", read: billing::read, changes_order: |_| None, adds_up: false };
+    Followed { source: "billing", read: billing::read, adds_up: false };
 /// A journal is posted once, and taken back by another one.
 pub(crate) const LEDGER: Followed =
-    Followed { source: "ledger", read: ledger::read, changes_order: |_| None, adds_up: false };
+    Followed { source: "ledger", read: ledger::read, adds_up: false };
+
+/// An event that has been read, which needs no books.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) event: Event,
+    /// Or why it cannot be read.
+    fact: Result<Option<Fact>, String>,
+}
+
+impl Told {
+    pub(crate) fn read(followed: Followed, event: Event) -> Self {
+        let fact = (followed.read)(&event).map_err(|error| format!("{error:#}"));
+        Self { event, fact }
+    }
+
+    /// The order whose lines it changes.
+    fn changes_order(&self) -> Option<OrderId> {
+        self.fact.as_ref().ok()?.as_ref()?.changes_order()
+    }
+}
 
 /// Follows one source.
 #[derive(Debug, Clone)]
@@ -210,7 +226,8 @@ impl Follower {
         self.is_following.store(true, Ordering::Relaxed);
         loop {
             let events = feed.next(position).await?;
-            books.count(self.followed, &events).await?;
+            let page = events.into_iter().map(|event| Told::read(self.followed, event));
+            books.count(self.followed, page.collect()).await?;
             position = to_position(books.lock()?.position(source));
             told.clear();
             books.has_room(self.rows_max).await?;
@@ -256,14 +273,14 @@ impl Follower {
 pub(crate) fn fold(
     books: &mut Books,
     followed: Followed,
-    events: &[Event],
+    told: Vec<Told>,
 ) -> Result<(), TooManySetAside> {
-    for event in events {
+    for Told { event, fact } in told {
         let position = books.position(followed.source);
         if event.sequence <= position.log_id {
             continue;
         }
-        if let Err(reason) = count(books, followed, event) {
+        if let Err(reason) = count(books, followed, &event, fact) {
             tracing::error!(
                 source = followed.source,
                 event_type = event.event_type,
@@ -280,15 +297,19 @@ pub(crate) fn fold(
             };
             books.set_aside(followed.source, event.sequence, aside)?;
         }
-        let behind = to_counted(Position::behind(event, to_position(position)));
+        let behind = to_counted(Position::behind(&event, to_position(position)));
         books.move_to(followed.source, behind, event.time);
     }
     Ok(())
 }
 
-fn count(books: &mut Books, followed: Followed, event: &Event) -> Result<(), String> {
-    let read = (followed.read)(event).map_err(|error| format!("{error:#}"))?;
-    let Some(fact) = read else { return Ok(()) };
+fn count(
+    books: &mut Books,
+    followed: Followed,
+    event: &Event,
+    fact: Result<Option<Fact>, String>,
+) -> Result<(), String> {
+    let Some(fact) = fact? else { return Ok(()) };
     if followed.adds_up && books.is_set_aside(followed.source, &event.subject) {
         return Err("an earlier event of the same subject is set aside".to_owned());
     }
@@ -322,13 +343,18 @@ mod tests {
         Event::parse(json.to_string().as_bytes(), 0).unwrap()
     }
 
+    fn fold(books: &mut Books, events: &[Event]) -> Result<(), TooManySetAside> {
+        let told = events.iter().map(|event| Told::read(ORDERS, event.clone()));
+        super::fold(books, ORDERS, told.collect())
+    }
+
     #[test]
     fn an_event_at_or_below_the_position_is_skipped() {
         let mut books = Books::new(BusinessDays(chrono_tz::Europe::London));
         let events: Vec<Event> =
             (1..=3).map(|sequence| event(sequence, "order.placed", "1.00")).collect();
         for again in [&events[..1], &events[..2], &events[..], &events[1..], &events[..1]] {
-            fold(&mut books, ORDERS, again).unwrap();
+            fold(&mut books, again).unwrap();
         }
         let counted = books.sales.hours.rows().values().next().unwrap();
         assert_eq!((counted.total.hundredths(), counted.order_count), (300, 3));
@@ -341,11 +367,11 @@ mod tests {
         let mut books = Books::new(BusinessDays(chrono_tz::Europe::London));
         let events: Vec<Event> =
             (1..=1002).map(|sequence| event(sequence, "order.placed", "gold")).collect();
-        assert!(fold(&mut books, ORDERS, &events).is_err());
+        assert!(fold(&mut books, &events).is_err());
         assert_eq!(books.position("orders").log_id, 1000);
         assert_eq!(books.set_aside.rows().len(), 1000);
         // A good one of another subject would be counted, but never before those that come first.
-        assert!(fold(&mut books, ORDERS, &events[1000..]).is_err());
+        assert!(fold(&mut books, &events[1000..]).is_err());
         assert_eq!(books.position("orders").log_id, 1000);
     }
 }

@@ -1,12 +1,14 @@
 //! Counts the services' logs from where a folder stands, or from their start, up to given events: from the logs themselves, not the bus.
 //!
-//! It runs beside the live folder, in one of its own, which may be gone on with later. In memory are two pages of events, and rows
-//! up to a limit.
+//! It runs beside the live folder, in one of its own, which may be gone on with later. All sources are counted at once, since each has tables
+//! of its own: while a page of one is counted, its next one is fetched and read, and what waits is written. In memory are two pages of each
+//! source, and rows up to twice a limit.
 
 use std::{
     collections::BTreeMap,
     fs, io,
     path::Path,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,20 +18,24 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
+use futures::{TryFutureExt, future::try_join_all};
 use log::Event;
 use manifest::Counted;
 use proto::log::v1::ListEventsRequest;
-use tokio::time::sleep;
+use tokio::{sync::Notify, task::JoinSet, time::sleep};
 
 use crate::{
-    consumers::{Follower, SharedBooks},
-    domain::BusinessDays,
+    consumers::{Followed, Follower, SharedBooks, Told},
+    domain::{Books, BusinessDays},
     materializer::apart,
     store::{Look, NotFlushed, Opened, Snapshot, Store, Trace},
 };
 
 const PAGE: i32 = 1000;
 const ASK_MAX: Duration = Duration::from_secs(30);
+/// Nobody waits for what is counted beside, so it is written so many times as seldom: a write costs the files that it touches, more than the
+/// rows that are new.
+const WRITTEN_SELDOM: usize = 3;
 /// A service that is away is asked again so often, a second between.
 const ASKED_MAX: u32 = 60;
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -42,14 +48,15 @@ pub(crate) struct Counting {
     store: Box<Store>,
     books: Arc<SharedBooks>,
     limits: Limits,
+    written_rows: Arc<AtomicU64>,
 }
 
 /// How much waits in memory, and who is told what is written.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    pub(crate) rows_max: usize,
+    rows_max: usize,
     /// Bytes.
-    pub(crate) written: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
 }
 
 /// The event behind a difference.
@@ -71,6 +78,13 @@ pub(crate) struct Tracing {
     explains: Option<Culprit>,
 }
 
+impl Limits {
+    /// `rows_max` is what waits at most of what is live.
+    pub(crate) fn beside(rows_max: usize, written: &Arc<AtomicU64>) -> Self {
+        Self { rows_max: rows_max * WRITTEN_SELDOM, written: Arc::clone(written) }
+    }
+}
+
 impl Counting {
     /// Goes on with what is in the folder, if it can be; else it begins anew.
     pub(crate) async fn open(
@@ -90,7 +104,8 @@ impl Counting {
             bail!("{} is in use", folder.display())
         };
         store.keep_nothing();
-        Ok(Self { store, books: Arc::from(books), limits })
+        let written_rows = Arc::new(AtomicU64::new(store.snapshot().row_count()));
+        Ok(Self { store, books: Arc::from(books), limits, written_rows })
     }
 
     /// Begins anew, whatever is in the folder.
@@ -104,56 +119,90 @@ impl Counting {
         Self::open(folder, calendar, limits).await
     }
 
-    /// Counts exactly up to the targets; without any, all that is logged by now. `progress` is told the sum of all places in the logs.
+    /// Counts exactly up to the targets; without any, all that is logged by now. `progress` is told the sum of all places in the
+    /// logs, and how many rows are written.
     pub(crate) async fn up_to(
-        mut self,
+        self,
         followers: &[Follower],
         targets: Option<&Targets>,
-        progress: impl Fn(u64),
-        mut tracing: Option<&mut Tracing>,
+        progress: impl Fn(u64, u64) + Sync,
     ) -> anyhow::Result<Self> {
-        if let Some(tracing) = &tracing {
-            (tracing.trace.watch)(&mut *self.books.lock()?);
-        }
-        for follower in followers {
-            let source = follower.followed.source;
-            let target = targets.map(|targets| targets.get(source).copied().unwrap_or_default());
-            let up_to = target.map_or(i64::MAX, |target| target.log_id);
-            let mut at = self.books.lock()?.position(source);
-            let mut events = page(follower, at, up_to).await?;
-            while let Some(last) = events.last() {
-                at = Counted { stream_sequence: 0, log_id: last.sequence, event_id: last.id };
-                let (counted, next) = tokio::join!(
-                    count(&self.books, follower, &events, tracing.as_deref_mut()),
-                    page(follower, at, up_to),
-                );
-                counted?;
-                events = next?;
-                let (newest, done, unwritten) = {
-                    let books = self.books.lock()?;
-                    let places = books.positions.values().map(|at| at.log_id.unsigned_abs());
-                    (books.event_time, places.sum(), books.unwritten())
-                };
-                progress(done);
-                if unwritten >= self.limits.rows_max {
-                    self = self.flush(newest.unwrap_or_default()).await?;
+        let (books, rows_max) = (self.books.clone(), self.limits.rows_max);
+        let (written, progress) = (Arc::clone(&self.written_rows), &progress);
+        let counting = followers.iter().map(|follower| {
+            let target = targets.map(|targets| target_of(targets, follower));
+            let (books, written) = (&books, &written);
+            async move {
+                let mut pages = Pages::open(follower, books, target)?;
+                while let Some(page) = pages.next().await? {
+                    books.count(follower.followed, page).await?;
+                    progress(counted(&*books.lock()?), written.load(Ordering::Relaxed));
+                    books.has_room(rows_max).await?;
                 }
+                pages.check_end()
             }
-            if let Some(target) = target {
-                ensure!(
-                    (at.log_id, at.event_id) == (target.log_id, target.event_id),
-                    "the log of {source} does not have event {} at {}, which is counted in the live files",
-                    target.event_id,
-                    target.log_id
-                );
+        });
+        self.write_beside(try_join_all(counting).map_ok(|_| ())).await
+    }
+
+    /// Counts one source up to its target, and looks at a row behind each event.
+    pub(crate) async fn trace(
+        self,
+        follower: &Follower,
+        targets: &Targets,
+        tracing: &mut Tracing,
+    ) -> anyhow::Result<Self> {
+        let (books, rows_max) = (self.books.clone(), self.limits.rows_max);
+        (tracing.trace.watch)(&mut *books.lock()?);
+        let counting = async {
+            let mut pages = Pages::open(follower, &books, Some(target_of(targets, follower)))?;
+            while let Some(page) = pages.next().await? {
+                for told in page {
+                    let event = told.event.clone();
+                    books.count(follower.followed, vec![told]).await?;
+                    tracing.look(&books, follower.followed.source, &event)?;
+                }
+                books.has_room(rows_max).await?;
             }
+            pages.check_end()
+        };
+        self.write_beside(counting).await
+    }
+
+    /// Counts, and writes meanwhile whenever much waits.
+    async fn write_beside(
+        mut self,
+        counting: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<Self> {
+        let (books, ended) = (self.books.clone(), Notify::new());
+        let writing = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = ended.notified() => return Ok(self),
+                    () = books.much_waits.notified() => (),
+                }
+                // Days behind the newest event that is counted of what is owed are not aged yet.
+                let until = books.lock()?.receivables.until.unwrap_or_default();
+                self = self.flush(until).await?;
+            }
+        };
+        let (mut counting, mut writing) = (pin!(counting), pin!(writing));
+        tokio::select! {
+            counted = &mut counting => {
+                ended.notify_one();
+                // A write that is under way comes to its end: the folder is nobody else's before.
+                let written = writing.await;
+                counted.and(written)
+            }
+            // Nothing but a failure ends it.
+            failed = &mut writing => failed,
         }
-        Ok(self)
     }
 
     /// Writes what is counted. `now` says which business day it is.
     pub(crate) async fn flush(self, now: DateTime<Utc>) -> anyhow::Result<Self> {
-        let Self { mut store, books, limits } = self;
+        let Self { mut store, books, limits, written_rows } = self;
         let counted = Arc::clone(&books);
         let flushed;
         (store, flushed) = apart(move || {
@@ -162,11 +211,16 @@ impl Counting {
         })
         .await;
         limits.written.fetch_add(store.take_written_bytes(), Ordering::Relaxed);
+        written_rows.store(store.snapshot().row_count(), Ordering::Relaxed);
         match flushed {
-            Ok(()) => Ok(Self { store, books, limits }),
+            Ok(()) => Ok(Self { store, books, limits, written_rows }),
             Err(NotFlushed::Failed(error)) => Err(error),
             Err(replaced @ NotFlushed::Replaced) => Err(replaced.into()),
         }
+    }
+
+    pub(crate) fn written_rows(&self) -> u64 {
+        self.written_rows.load(Ordering::Relaxed)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -210,30 +264,74 @@ impl Tracing {
     }
 }
 
-async fn count(
-    books: &SharedBooks,
-    follower: &Follower,
-    events: &[Event],
-    tracing: Option<&mut Tracing>,
-) -> anyhow::Result<()> {
-    let Some(tracing) = tracing else { return books.count(follower.followed, events).await };
-    for event in events {
-        books.count(follower.followed, std::slice::from_ref(event)).await?;
-        tracing.look(books, follower.followed.source, event)?;
+/// The pages of one log: while one is counted, the next one is fetched and read.
+struct Pages<'a> {
+    follower: &'a Follower,
+    /// None: all that there is.
+    target: Option<Counted>,
+    /// The last event that was given.
+    at: Counted,
+    /// One, or none at the end. Ends when it is dropped.
+    ahead: JoinSet<anyhow::Result<Vec<Told>>>,
+}
+
+impl<'a> Pages<'a> {
+    fn open(
+        follower: &'a Follower,
+        books: &SharedBooks,
+        target: Option<Counted>,
+    ) -> anyhow::Result<Self> {
+        let at = books.lock()?.position(follower.followed.source);
+        let mut pages = Self { follower, target, at, ahead: JoinSet::new() };
+        pages.fetch();
+        Ok(pages)
     }
-    Ok(())
+
+    async fn next(&mut self) -> anyhow::Result<Option<Vec<Told>>> {
+        let Some(page) = self.ahead.join_next().await else { return Ok(None) };
+        let page = page??;
+        let Some(Told { event, .. }) = page.last() else { return Ok(None) };
+        self.at = Counted { stream_sequence: 0, log_id: event.sequence, event_id: event.id };
+        self.fetch();
+        Ok(Some(page))
+    }
+
+    fn fetch(&mut self) {
+        let up_to = self.target.map_or(i64::MAX, |target| target.log_id);
+        if self.at.log_id < up_to {
+            self.ahead.spawn(page(self.follower.clone(), self.at.log_id, up_to));
+        }
+    }
+
+    fn check_end(&self) -> anyhow::Result<()> {
+        let (source, at) = (self.follower.followed.source, self.at);
+        let Some(target) = self.target else { return Ok(()) };
+        ensure!(
+            (at.log_id, at.event_id) == (target.log_id, target.event_id),
+            "the log of {source} does not have event {} at {}, which is counted in the live files",
+            target.event_id,
+            target.log_id
+        );
+        Ok(())
+    }
+}
+
+/// The sum of all places in the logs.
+fn counted(books: &Books) -> u64 {
+    books.positions.values().map(|at| at.log_id.unsigned_abs()).sum()
+}
+
+fn target_of(targets: &Targets, follower: &Follower) -> Counted {
+    targets.get(follower.followed.source).copied().unwrap_or_default()
 }
 
 /// The next events of a log, up to a place in it; none at its end.
-async fn page(follower: &Follower, at: Counted, up_to: i64) -> anyhow::Result<Vec<Event>> {
-    if at.log_id >= up_to {
-        return Ok(Vec::new());
-    }
+async fn page(follower: Follower, after: i64, up_to: i64) -> anyhow::Result<Vec<Told>> {
     let source = follower.followed.source;
     let mut asked = 1;
     let page = loop {
         let mut request = tonic::Request::new(ListEventsRequest {
-            after_sequence: at.log_id,
+            after_sequence: after,
             page_size: PAGE,
             event_type: String::new(),
         });
@@ -247,9 +345,20 @@ async fn page(follower: &Follower, at: Counted, up_to: i64) -> anyhow::Result<Ve
         }
         sleep(ASK_AGAIN_AFTER).await;
     };
-    let mut events = Vec::with_capacity(page.events.len());
-    let mut last = at.log_id;
-    for event in page.events.iter().take_while(|event| event.sequence <= up_to) {
+    // It takes a while, which others should not wait for.
+    apart(move || read(follower.followed, &page.events, after, up_to)).await
+}
+
+fn read(
+    followed: Followed,
+    events: &[proto::log::v1::Event],
+    after: i64,
+    up_to: i64,
+) -> anyhow::Result<Vec<Told>> {
+    let source = followed.source;
+    let mut told = Vec::with_capacity(events.len());
+    let mut last = after;
+    for event in events.iter().take_while(|event| event.sequence <= up_to) {
         ensure!(
             event.previous == last,
             "event {} of {source} comes behind {}, but {last} was counted",
@@ -257,10 +366,11 @@ async fn page(follower: &Follower, at: Counted, up_to: i64) -> anyhow::Result<Ve
             event.previous
         );
         last = event.sequence;
-        let read = Event::parse(event.cloud_event.as_bytes(), 0);
-        events.push(read.with_context(|| format!("event {last} of {source}"))?);
+        let parsed = Event::parse(event.cloud_event.as_bytes(), 0);
+        let parsed = parsed.with_context(|| format!("event {last} of {source}"))?;
+        told.push(Told::read(followed, parsed));
     }
-    Ok(events)
+    Ok(told)
 }
 
 pub(crate) fn remove(folder: &Path) -> io::Result<()> {

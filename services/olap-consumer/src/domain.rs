@@ -265,6 +265,11 @@ impl Books {
         self.orders.lines.unwritten() + self.stock.days.unwritten() + debts
     }
 
+    /// Those of them that no write under way has taken.
+    pub(crate) fn untaken(&self) -> usize {
+        self.orders.lines.changed().len() + self.stock.days.changed().len()
+    }
+
     /// Moves behind an event, whatever came of it.
     pub(crate) fn move_to(&mut self, source: &str, counted: Counted, time: DateTime<Utc>) {
         self.positions.insert(source.to_owned(), counted);

@@ -1,5 +1,7 @@
 //! The service's face: each method reads its request, calls one function, and answers.
 
+use std::sync::atomic::Ordering;
+
 use proto::olap::v1 as pb;
 use tonic::{Request, Response, Status};
 
@@ -112,6 +114,9 @@ fn to_rebuild(rebuild: Rebuild) -> pb::Rebuild {
         differences: rebuild.differences.into_iter().map(difference).collect(),
         first_event: rebuild.first_event.map(event),
         error,
+        counted_rows: wire(rebuild.counted_rows),
+        compared_rows: wire(rebuild.compared_rows.load(Ordering::Relaxed)),
+        total_rows: wire(rebuild.total_rows),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -54,6 +54,11 @@ pub(crate) struct Rebuild {
     /// Sums of places in the logs.
     pub(crate) counted: u64,
     pub(crate) total: u64,
+    /// Rows that were counted and are written.
+    pub(crate) counted_rows: u64,
+    /// Of what is compared with each other, both together.
+    pub(crate) compared_rows: Arc<AtomicU64>,
+    pub(crate) total_rows: u64,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
     pub(crate) compared_version: u64,
@@ -170,7 +175,7 @@ impl Rebuilder {
     }
 
     fn limits(&self) -> Limits {
-        Limits { rows_max: self.rows_max, written: Arc::clone(&self.live.beside) }
+        Limits::beside(self.rows_max, &self.live.beside)
     }
 
     /// The last day on which the time has come; none when there is no time.
@@ -216,11 +221,14 @@ impl Rebuilder {
         let (live, manifest) = self.live.read().await?;
         let counting = self.count(counting, &manifest.positions, desk).await?;
         let counting = counting.flush(manifest.written_at).await?;
+        let (counted, read) = (counting.snapshot(), Arc::<AtomicU64>::default());
         desk.note(|rebuild| {
             (rebuild.state, rebuild.compared_version) = (State::Comparing, manifest.version);
+            rebuild.counted_rows = counting.written_rows();
+            rebuild.compared_rows = Arc::clone(&read);
+            rebuild.total_rows = live.row_count() + counted.row_count();
         });
-        let counted = counting.snapshot();
-        let differences = apart(move || compare(&live, &counted)).await?;
+        let differences = apart(move || compare(&live, &counted, &read)).await?;
         self.live.read_done();
         self.note_differences(differences, &manifest.positions, desk).await?;
         if verify_only {
@@ -261,8 +269,10 @@ impl Rebuilder {
         targets: &Targets,
         desk: &Desk,
     ) -> anyhow::Result<Counting> {
-        let progress = |counted| desk.note(|rebuild| rebuild.counted = counted);
-        counting.up_to(&self.followers, Some(targets), progress, None).await
+        let progress = |counted, rows| {
+            desk.note(|rebuild| (rebuild.counted, rebuild.counted_rows) = (counted, rows));
+        };
+        counting.up_to(&self.followers, Some(targets), progress).await
     }
 
     async fn note_differences(
@@ -280,11 +290,10 @@ impl Rebuilder {
         desk.note(|rebuild| rebuild.state = State::Tracing);
         let mut tracing = Tracing::new(trace);
         let of_source = |follower: &&Follower| follower.followed.source == tracing.source();
-        let followers: Vec<_> = self.followers.iter().filter(of_source).cloned().collect();
+        let Some(follower) = self.followers.iter().find(of_source) else { return Ok(()) };
         let path = self.folder.join(TRACED);
         let counting = Counting::begin(&path, self.calendar, self.limits()).await?;
-        let progress = |_| ();
-        counting.up_to(&followers, Some(targets), progress, Some(&mut tracing)).await?;
+        counting.trace(follower, targets, &mut tracing).await?;
         desk.note(|rebuild| rebuild.first_event = tracing.culprit());
         Ok(())
     }

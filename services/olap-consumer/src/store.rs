@@ -37,7 +37,7 @@ mod tests;
 
 pub(crate) use adopt::adopt;
 pub(crate) use compare::{Difference, Differences, Look, Snapshot, Trace, compare};
-pub(crate) use shelf::{Place, Shelf, find};
+pub(crate) use shelf::{LastDecoded, Place, Shelf, find};
 pub(crate) use tables::Row;
 
 use std::{

@@ -1,6 +1,5 @@
 use anyhow::{Context, anyhow, ensure};
 use chrono::{DateTime, SubsecRound, Utc};
-use ids::OrderId;
 use log::Event;
 use proto::events::v1::{
     OrderCancelled, OrderPartCancelled, OrderPlaced, OrderReturned, OrderShipped, OrderedLine,
@@ -57,14 +56,6 @@ pub(super) fn read(event: &Event) -> anyhow::Result<Option<Fact>> {
         }
         _ => None,
     })
-}
-
-/// Nothing is looked for where the event will be set aside anyway.
-pub(super) fn changes_order(event: &Event) -> Option<OrderId> {
-    match event.event_type.as_str() {
-        "order.placed" => None,
-        _ => read(event).ok()??.changes_order(),
-    }
 }
 
 fn line(line: OrderedLine) -> anyhow::Result<NewLine> {

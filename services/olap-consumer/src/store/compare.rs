@@ -1,6 +1,10 @@
 //! Two counts of the same logs, value for value.
 
-use std::{cmp::Ordering, iter::Peekable};
+use std::{
+    cmp::Ordering,
+    iter::Peekable,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use ::parquet::{
     file::reader::{FileReader, SerializedFileReader},
@@ -77,11 +81,29 @@ impl std::fmt::Debug for Trace {
     }
 }
 
+impl Snapshot {
+    /// Rows of all files.
+    pub(crate) fn row_count(&self) -> u64 {
+        self.files.all().iter().map(|file| file.row_count).sum()
+    }
+}
+
+/// Where one of the two is read, and how many rows were read of both.
+#[derive(Debug, Clone, Copy)]
+struct Side<'a> {
+    place: &'a Place,
+    read: &'a AtomicU64,
+}
+
 /// Reads both, a file of each at a time. Blocks.
-pub(crate) fn compare(live: &Snapshot, counted: &Snapshot) -> anyhow::Result<Differences> {
+pub(crate) fn compare(
+    live: &Snapshot,
+    counted: &Snapshot,
+    read: &AtomicU64,
+) -> anyhow::Result<Differences> {
     let mut found = Differences::default();
     let (a, b) = (&live.files, &counted.files);
-    let places = (&live.place, &counted.place);
+    let places = (Side { place: &live.place, read }, Side { place: &counted.place, read });
     table::<OrderLine>(
         places,
         (a.lines.values().map(file), b.lines.values().map(file)),
@@ -106,23 +128,23 @@ fn file<K>(leaf: &super::shelf::Leaf<K>) -> &Materialized {
 }
 
 fn table<'a, R: Row>(
-    (live_place, counted_place): (&Place, &Place),
+    (live_side, counted_side): (Side<'_>, Side<'_>),
     (live, counted): (
         impl Iterator<Item = &'a Materialized>,
         impl Iterator<Item = &'a Materialized>,
     ),
     found: &mut Differences,
 ) -> anyhow::Result<()> {
-    each_key::<R>(rows(live_place, live), rows(counted_place, counted), found)
+    each_key::<R>(rows(live_side, live), rows(counted_side, counted), found)
 }
 
 /// Of an additive table: what its rows come to by key, in whichever files they are.
 fn sums<R: AddsUp>(
-    (live_place, counted_place): (&Place, &Place),
+    (live_side, counted_side): (Side<'_>, Side<'_>),
     (live, counted): (&Summed<R::Key>, &Summed<R::Key>),
     found: &mut Differences,
 ) -> anyhow::Result<()> {
-    each_key::<R>(summed(live_place, live)?, summed(counted_place, counted)?, found)
+    each_key::<R>(summed(live_side, live)?, summed(counted_side, counted)?, found)
 }
 
 fn each_key<R: Row>(
@@ -149,23 +171,28 @@ fn each_key<R: Row>(
 type Read<R> = anyhow::Result<(<R as Row>::Key, R)>;
 
 fn rows<'a, R: Row>(
-    place: &Place,
+    side: Side<'_>,
     files: impl Iterator<Item = &'a Materialized>,
 ) -> impl Iterator<Item = Read<R>> {
+    let Side { place, read } = side;
     files.flat_map(|file| match load_file::<R>(&place.folder, file, place.calendar) {
-        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Ok(rows) => {
+            read.fetch_add(file.row_count, Relaxed);
+            rows.into_iter().map(Ok).collect()
+        }
         Err(error) => vec![Err(error.context(file.path.clone()))],
     })
 }
 
 /// Rows of the sorted files, each with what is pending of its key.
 fn summed<'a, R: AddsUp>(
-    place: &'a Place,
+    side: Side<'a>,
     files: &'a Summed<R::Key>,
 ) -> anyhow::Result<impl Iterator<Item = Read<R>> + 'a> {
-    let pending = files.pending.as_ref().map(|file| summed::rows::<R>(place, file));
+    let pending = files.pending.as_ref().map(|file| summed::rows::<R>(side.place, file));
     let mut pending = pending.transpose()?.unwrap_or_default();
-    let mut sorted = rows::<R>(place, files.sorted.values().map(file)).peekable();
+    side.read.fetch_add(files.pending.as_ref().map_or(0, |file| file.row_count), Relaxed);
+    let mut sorted = rows::<R>(side, files.sorted.values().map(file)).peekable();
     Ok(std::iter::from_fn(move || {
         loop {
             let next = sorted.next_if(|row| {

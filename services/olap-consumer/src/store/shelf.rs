@@ -10,7 +10,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, ensure};
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{
     load::{load_file, load_note},
     resting::Rests,
+    tables::Row,
     writer::Writer,
 };
 use crate::domain::BusinessDays;
@@ -106,10 +107,16 @@ pub(super) fn open_noted<'a, R: Rests>(
     Ok((shelf, others))
 }
 
+type Rows<R> = Vec<(<R as Row>::Key, R)>;
+
+/// The large file that was decoded last, by its name: an old subject's neighbours are often looked for next.
+pub(crate) type LastDecoded<R> = Mutex<Option<(String, Arc<Rows<R>>)>>;
+
 /// All rows of some subjects.
 pub(crate) fn find<R: Rests>(
     place: &Place,
     shelf: &Shelf<R::Key>,
+    decoded: &LastDecoded<R>,
     subjects: &BTreeSet<Uuid>,
 ) -> anyhow::Result<Vec<(R::Key, R)>> {
     let (mut wanted, mut found) = (subjects.clone(), Vec::new());
@@ -119,19 +126,36 @@ pub(crate) fn find<R: Rests>(
         if wanted.range(low..=high).next().is_none() {
             continue;
         }
-        let rows = read::<R>(place, first, leaf)?;
+        let rows = decode::<R>(place, first, leaf, decoded)?;
         let goes_on = rows.first().map(|(key, _)| R::subject(key));
-        for (key, row) in rows {
-            let subject = R::subject(&key);
-            if wanted.contains(&subject) {
-                found.push((key, row));
-            }
-        }
+        found.extend(rows.iter().filter(|(key, _)| wanted.contains(&R::subject(key))).cloned());
         let whole = |subject: &Uuid| goes_on != Some(*subject);
         let complete = found.iter().map(|(key, _)| R::subject(key)).filter(whole);
         complete.for_each(|subject| _ = wanted.remove(&subject));
     }
     Ok(found)
+}
+
+fn decode<R: Rests>(
+    place: &Place,
+    first: &R::Key,
+    leaf: &Leaf<R::Key>,
+    decoded: &LastDecoded<R>,
+) -> anyhow::Result<Arc<Rows<R>>> {
+    if leaf.row_count() <= HOT_MAX {
+        return Ok(Arc::new(read::<R>(place, first, leaf)?));
+    }
+    let mut last = decoded.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((name, rows)) = &*last
+        && *name == leaf.file.path
+    {
+        return Ok(Arc::clone(rows));
+    }
+    // There are never two of them in memory.
+    *last = None;
+    let rows = Arc::new(read::<R>(place, first, leaf)?);
+    *last = Some((leaf.file.path.clone(), Arc::clone(&rows)));
+    Ok(rows)
 }
 
 /// The files of the table once these rows have changed; those that are new are written.

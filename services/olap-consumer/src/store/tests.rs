@@ -1,4 +1,9 @@
-use std::{collections::BTreeSet, fmt::Debug, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    sync::{Mutex, atomic::AtomicU64},
+    time::Duration,
+};
 
 use ids::{CustomerId, OrderId, OrderItemId};
 use proptest::prelude::*;
@@ -436,13 +441,13 @@ fn an_order_is_found_wherever_its_lines_are() {
     assert!(kept.sizes().len() > 2);
     for (order, lines) in placed.iter().step_by(29) {
         let unknown = Uuid::from_u128(u128::MAX - 1);
-        let found = find::<OrderLine>(&kept.place, &kept.shelf, &BTreeSet::from([*order, unknown]));
+        let found = find::<OrderLine>(&kept.place, &kept.shelf, &Mutex::default(), &BTreeSet::from([*order, unknown]));
         let found = found.unwrap();
         assert_eq!(found.len() as u128, *lines);
         assert!(found.iter().all(|((_, id, _), _)| id.0 == *order));
     }
     let all: BTreeSet<Uuid> = placed.iter().map(|(order, _)| *order).collect();
-    let found = find::<OrderLine>(&kept.place, &kept.shelf, &all).unwrap();
+    let found = find::<OrderLine>(&kept.place, &kept.shelf, &Mutex::default(), &all).unwrap();
     assert_eq!(found.len(), kept.rows.len());
 }
 
@@ -536,9 +541,11 @@ fn counts_that_differ_are_told_row_by_row() {
         store.snapshot()
     };
     let (one, same) = (count("one", 1, 3), count("same", 1, 3));
-    let none = compare(&one, &same).unwrap();
+    let read = AtomicU64::new(0);
+    let none = compare(&one, &same, &read).unwrap();
     assert!(none.count == 0 && none.told.is_empty() && none.trace.is_none());
-    let other = compare(&one, &count("other", 2, 4)).unwrap();
+    assert_eq!(read.into_inner(), one.row_count() + same.row_count());
+    let other = compare(&one, &count("other", 2, 4), &AtomicU64::new(0)).unwrap();
     let told: Vec<_> =
         other.told.iter().map(|found| (found.table, found.live.is_empty())).collect();
     // The line that was shipped, two lines more, and the hour; and what the lines come to.
@@ -707,7 +714,7 @@ fn the_event_that_a_sum_lacks_is_found_though_what_was_added_is_written_meanwhil
         if log_id == 4 {
             // In memory no longer; the sum is known all the same.
             let fetched = store.files.lines.clone();
-            let found = find::<OrderLine>(&store.place, &fetched, &BTreeSet::from([order.0]));
+            let found = find::<OrderLine>(&store.place, &fetched, &Mutex::default(), &BTreeSet::from([order.0]));
             let mut books = books.lock().unwrap();
             books.orders.fetched(found.unwrap());
             books.apply(Fact::OrderShipped { order, lines: vec![(line, 1)] }, now).unwrap();

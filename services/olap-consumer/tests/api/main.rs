@@ -6,6 +6,7 @@ mod trade;
 mod model;
 mod folder;
 
+mod at_once;
 mod counts;
 mod days;
 mod disk;

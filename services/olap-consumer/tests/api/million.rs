@@ -19,45 +19,85 @@ use crate::{
     trade::{event, new_id},
 };
 
+/// Unless `BRAMBLE_BENCH_LINES` says another number.
 const LINES: i64 = 1_000_000;
-const LINES_OF_ORDER: i64 = 3;
+const LINES_OF_ORDER: i64 = 10;
 /// What a container on a Pi may use of it (`k3s/base/olap-consumer.yaml`).
 const MEMORY_MAX_KIB: u64 = 192 * 1024;
 
-/// A year of orders with their shipments a day later, which most shops have; every tenth is cancelled in part, every fiftieth returned.
-const TRADE: &str = r#"
+/// A year of orders: invoiced at once, shipped a day later, paid after thirty; every fiftieth is returned in part.
+const YEAR: &str = "
 with drawn as materialized (select pg_current_xact_id()),
-placed as (
-    select n, gen_random_uuid() as noise, timestamptz '2025-01-01 08:00Z' + n * interval '365 days' / $1 as at
-    from generate_series(0, $1 - 1) n
-),
 orders as (
-    select n, at, (lpad(to_hex(extract(epoch from at)::bigint * 1000), 12, '0') || '7' || substr(replace(noise::text, '-', ''), 14))::uuid as id
-    from placed
+    select n, at, (lpad(to_hex(extract(epoch from at)::bigint * 1000), 12, '0') || '7' || substr(md5(n::text), 14))::uuid as id
+    from (select n, timestamptz '2025-01-01 08:00Z' + n * interval '365 days' / $1 as at from generate_series(0, $1 - 1) n) placed
 ),
-events as (
-    select at, 1 as step, id, 'order.placed' as type, jsonb_build_object(
-        'orderId', id, 'customerId', md5((n % 5000)::text)::uuid, 'placeTime', to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'total', jsonb_build_object('amount', '37.50', 'currencyCode', 'GBP'),
-        'lines', (select jsonb_agg(jsonb_build_object(
-            'lineId', md5(n || '/' || line)::uuid, 'sku', 'sku-' || (n * 7 + line * 131) % 3000, 'quantity', 1 + (n + line) % 4,
-            'unitPrice', jsonb_build_object('amount', '5.00', 'currencyCode', 'GBP'), 'taxRate', '0.2')) from generate_series(1, $2) line)
+lines as (
+    select n, line, md5(n || '/' || line)::uuid as id, 'sku-' || (n * 7 + line * 131) % 3000 as sku, 1 + (n + line) % 4 as quantity
+    from generate_series(0, $1 - 1) n, generate_series(1, $2) line
+),";
+
+/// What each source logs of it: `(at, step, subject, type, data)`.
+const LOGGED: [(&str, &str); 4] = [
+    (
+        "orders",
+        "
+    select at, 1 as step, o.id, 'order.placed' as type, jsonb_build_object(
+        'orderId', o.id, 'customerId', md5((n % 5000)::text)::uuid, 'total', pounds(37.5 * $2),
+        'placeTime', moment(at), 'lines', jsonb_agg(jsonb_build_object(
+            'lineId', l.id, 'sku', sku, 'quantity', quantity, 'unitPrice', pounds(5), 'taxRate', '0.2'))
+    ) as data from orders o join lines l using (n) group by n, at, o.id
+    union all
+    select at + interval '1 day', 2, o.id, 'order.shipped', jsonb_build_object(
+        'orderId', o.id, 'shipmentId', md5(n || 's')::uuid, 'complete', true,
+        'lines', jsonb_agg(jsonb_build_object('lineId', l.id, 'quantity', 1))
+    ) from orders o join lines l using (n) group by n, at, o.id
+    union all
+    select at + interval '20 days', 3, o.id, 'order.returned', jsonb_build_object(
+        'orderId', o.id, 'lines', jsonb_build_array(jsonb_build_object('lineId', l.id, 'quantity', 1))
+    ) from orders o join lines l using (n) where n % 50 = 0 and line = 1",
+    ),
+    (
+        "inventory",
+        "
+    select at + step * interval '1 day' as at, step, o.id, (array['stock.reserved', 'stock.shipped'])[step + 1] as type,
+        jsonb_build_object('orderId', o.id, 'levels', jsonb_agg(jsonb_build_object(
+            'sku', sku, 'quantity', quantity, 'onHand', 1000 - n % 900, 'reserved', n % 7, 'reorderPoint', 10))) as data
+    from orders o join lines l using (n), generate_series(0, 1) step group by n, at, o.id, step",
+    ),
+    (
+        "billing",
+        "
+    select at, 1 as step, id, 'invoice.issued' as type, jsonb_build_object(
+        'invoiceId', id, 'number', 'INV-' || n, 'orderId', id, 'customerId', md5((n % 5000)::text)::uuid, 'amount', pounds(45 * $2),
+        'tax', pounds(7.5 * $2), 'issueTime', moment(at), 'issueDate', at::date, 'dueDate', at::date + 30
     ) as data from orders
     union all
-    select at + interval '1 day', 2, id, 'order.shipped', jsonb_build_object(
-        'orderId', id, 'lines', (select jsonb_agg(jsonb_build_object('lineId', md5(n || '/' || line)::uuid, 'quantity', 1))
-            from generate_series(1, $2) line)
+    select at + interval '30 days', 2, id, 'payment.received', jsonb_build_object(
+        'paymentId', md5(n || 'p')::uuid, 'customerId', md5((n % 5000)::text)::uuid, 'amount', pounds(45 * $2), 'receiveDate', at::date + 30,
+        'allocations', jsonb_build_array(jsonb_build_object(
+            'invoiceId', id, 'amount', pounds(45 * $2), 'residual', pounds(0), 'dueDate', at::date + 30))
     ) from orders
     union all
-    select at + interval '20 days', 3, id, 'order.returned', jsonb_build_object(
-        'orderId', id, 'lines', jsonb_build_array(jsonb_build_object('lineId', md5(n || '/1')::uuid, 'quantity', 1))
-    ) from orders where n % 50 = 0
-)
-insert into orders.events_log (event_type, source, payload)
-select type, 'orders', jsonb_build_object(
-    'specversion', '1.0', 'id', gen_random_uuid(), 'source', '/bramble/orders', 'type', type, 'subject', id,
-    'time', to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'version', step, 'actor', 'test', 'data', data)
-from drawn, (select * from events order by at, step) ordered
+    select at + interval '30 days', 3, id, 'invoice.paid', jsonb_build_object('invoiceId', id, 'orderId', id) from orders",
+    ),
+    (
+        "ledger",
+        "
+    select at + days * interval '1 day' as at, days as step, id, 'journal.posted' as type, jsonb_build_object(
+        'journalId', md5(n || 'j' || days)::uuid, 'sourceEventId', md5(n || 'e')::uuid, 'refType', 'invoice', 'refId', id,
+        'effectiveDate', (at + days * interval '1 day')::date, 'amount', pounds(45 * $2), 'lines', jsonb_build_array(
+            jsonb_build_object('account', debit, 'debit', pounds(45 * $2)), jsonb_build_object('account', credit, 'credit', pounds(45 * $2)))
+    ) as data
+    from orders, (values (0, '1100', '4000'), (1, '5000', '1001'), (30, '1200', '1100')) posted (days, debit, credit)",
+    ),
+];
+
+const HELPERS: &str = r#"
+create function public.pounds(amount numeric) returns jsonb immutable language sql
+    return jsonb_build_object('amount', amount::numeric(14, 2)::text, 'currencyCode', 'GBP');
+create function public.moment(at timestamptz) returns text immutable language sql
+    return to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 "#;
 
 /// The most that the process ever had in memory, and what it has now.
@@ -74,9 +114,23 @@ fn memory_kib(pid: u32) -> (u64, u64) {
 async fn log_year(shop: &Shop, lines: i64) -> i64 {
     let began = Instant::now();
     let orders = lines / LINES_OF_ORDER;
-    let logged = sqlx::query(TRADE).bind(orders).bind(LINES_OF_ORDER).execute(&shop.admin).await;
-    eprintln!("{} events logged in {:.0?}", logged.unwrap().rows_affected(), began.elapsed());
-    shop.newest().await.values().sum()
+    sqlx::raw_sql(HELPERS).execute(&shop.admin).await.unwrap();
+    for (source, logged) in LOGGED {
+        let statement = format!(
+            "{YEAR} events as ({logged})
+             insert into {source}.events_log (event_type, source, payload)
+             select type, '{source}', jsonb_build_object(
+                 'specversion', '1.0', 'id', gen_random_uuid(), 'source', '/bramble/{source}', 'type', type, 'subject', id,
+                 'time', moment(at), 'datacontenttype', 'application/json', 'version', step, 'actor', 'test',
+                 'requestid', md5(id || type)::uuid, 'data', data)
+             from drawn, (select * from events order by at, step) ordered"
+        );
+        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
+        statement.bind(orders).bind(LINES_OF_ORDER).execute(&shop.admin).await.unwrap();
+    }
+    let events = shop.newest().await.values().sum();
+    eprintln!("{events} events of {lines} lines logged in {:.0?}", began.elapsed());
+    events
 }
 
 /// `cargo test -p olap-consumer --features benchmarks --test api -- --nocapture costs`
@@ -87,7 +141,7 @@ async fn what_an_order_by_itself_costs_the_disk_of_a_small_shop() {
     let shop = Shop::start().await;
     log_year(&shop, LINES_OF_YEAR).await;
     let dir = tempfile::tempdir().unwrap();
-    let consumer = Asked::spawn_with(&shop, dir.path(), "20000");
+    let consumer = Asked::spawn_with(&shop, dir.path(), "20", "20000");
     shop.caught_up(dir.path()).await;
     let before = consumer.written_bytes().await;
     let ids: Vec<(String, String)> = (0..ORDERS).map(|_| (new_id(), new_id())).collect();
@@ -115,13 +169,13 @@ async fn what_an_order_by_itself_costs_the_disk_of_a_small_shop() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_lines_are_counted_and_rebuilt_in_bounded_memory() {
     let shop = Shop::start().await;
-    let events = log_year(&shop, LINES).await;
+    let lines = std::env::var("BRAMBLE_BENCH_LINES").map_or(LINES, |lines| lines.parse().unwrap());
+    let events = log_year(&shop, lines).await;
 
     let dir = tempfile::tempdir().unwrap();
-    let consumer = Asked::spawn_with(&shop, dir.path(), "20000");
+    let consumer = Asked::spawn_with(&shop, dir.path(), "2000", "20000");
     let pid = consumer.child.0.id();
     let began = Instant::now();
-    let lines = LINES / LINES_OF_ORDER * LINES_OF_ORDER;
     let live = loop {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         let Some(found) = Manifest::read(dir.path()).unwrap() else { continue };

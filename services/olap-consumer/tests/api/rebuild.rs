@@ -394,7 +394,7 @@ async fn a_folder_of_an_older_version_gains_what_is_new_by_itself() {
 async fn an_older_folder_is_gone_on_with_however_often_the_process_is_killed() {
     let shop = Shop::start().await;
     let (dir, old) = old_folder(&shop).await;
-    ended(trade(&shop, 300, 47)).await;
+    ended(trade(&shop, 1000, 47)).await;
     let dice = Dice::new(48);
     let beside: PathBuf = dir.path().join("rebuild/manifest.json");
     let is_old = || Manifest::read(dir.path()).unwrap().unwrap().version == old.version;

@@ -276,7 +276,7 @@ async fn serve_log(log: &Log, shutdown: &Shutdown) -> String {
     url
 }
 
-fn open_doors() -> rpc::ServerConfig {
+pub(crate) fn open_doors() -> rpc::ServerConfig {
     rpc::ServerConfig {
         grpc_addr: None,
         auth_public_key: None,
