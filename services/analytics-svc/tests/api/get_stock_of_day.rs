@@ -4,6 +4,7 @@ use testkit::refusal;
 
 use crate::{
     app::{App, levels, time_text},
+    olap::stock,
     rows::{Column, days, times},
 };
 
@@ -29,7 +30,9 @@ fn publish(app: &App) {
         ("MUG", 7, 2, "2026-07-03T09:00:00Z", "2026-07-03"),
         ("JAR", 1, 0, "2026-07-04T09:00:00Z", "2026-07-04"),
     ]);
-    app.olap.publish(1, vec![first, second]);
+    let now = [("JAR", 1, 0), ("MUG", 7, 2), ("TEA", 5, 1)];
+    let now = app.olap.file("stock_snapshot", &stock("2026-07-04T09:00:00Z", &now));
+    app.olap.publish(1, vec![first, second, now]);
 }
 
 fn on(day: &str) -> Query {

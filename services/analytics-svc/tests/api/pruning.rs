@@ -171,6 +171,7 @@ async fn days_behind_the_one_that_is_asked_for_are_not_read() {
         levels_of("2026-11-24", "2026-11-24T12:00:00Z"),
         posted("2026-11-22"),
         posted("2026-11-24"),
+        app.olap.file("stock_snapshot", &stock("2026-11-24T12:00:00Z", &[("MUG", 1, 0)])),
     ];
     publish_without(&app, &files, &[1, 3]);
     let on = |day: &str| pb::GetStockSnapshotRequest {
@@ -187,6 +188,67 @@ async fn days_behind_the_one_that_is_asked_for_are_not_read() {
     };
     assert_eq!(balance("2026-11-23").await.unwrap().into_inner().accounts.len(), 1);
     misses_a_file(balance("2026-11-24").await);
+}
+
+#[tokio::test]
+async fn what_moved_lately_is_found_without_days_of_long_before() {
+    let app = App::start().await;
+    // One SKU moves each day, another one moved on the first day, and a third one came on the last.
+    let names: Vec<String> = (1..=9).map(|day| format!("2026-11-0{day}")).collect();
+    let mut files: Vec<_> = (1..)
+        .zip(&names)
+        .map(|(at, day)| {
+            let mut skus = vec!["DAILY"];
+            skus.extend(if at == 1 {
+                Some("ONCE")
+            } else if at == 9 {
+                Some("THIRD")
+            } else {
+                None
+            });
+            let (count, taken) = (skus.len(), format!("{day}T12:00:00Z"));
+            let columns = vec![
+                Column::Text(skus),
+                Column::Int(vec![at; count]),
+                Column::Int(vec![0; count]),
+                times(&vec![taken.as_str(); count]),
+                days(&vec![day.as_str(); count]),
+            ];
+            let file = with_range(app.olap.rows(STOCK_BY_DAY, columns), day, day);
+            Materialized { newest: Some(taken.parse().unwrap()), ..file }
+        })
+        .collect();
+    let now = [("DAILY", 9, 0), ("ONCE", 1, 0), ("THIRD", 9, 0)];
+    files.push(app.olap.file("stock_snapshot", &stock("2026-11-09T12:00:00Z", &now)));
+    let on = |day: &str, skus: &[&str]| pb::GetStockSnapshotRequest {
+        as_of_date: day.to_owned(),
+        skus: skus.iter().map(|sku| (*sku).to_owned()).collect(),
+        ..Default::default()
+    };
+
+    publish_without(&app, &files, &[0, 1, 2, 3]);
+    let two = app.stock(on("2026-11-09", &["THIRD", "DAILY"])).await.unwrap();
+    assert_eq!(levels(&two), ["DAILY 9 0", "THIRD 9 0"]);
+    assert_eq!(levels(&app.stock(on("2026-11-08", &["DAILY"])).await.unwrap()), ["DAILY 8 0"]);
+    misses_a_file(app.stock(on("2026-11-09", &["ONCE"])).await);
+    misses_a_file(app.stock(on("2026-11-09", &[])).await);
+
+    publish_without(&app, &files, &[]);
+    let all = app.stock(on("2026-11-09", &[])).await.unwrap();
+    assert_eq!(levels(&all), ["DAILY 9 0", "ONCE 1 0", "THIRD 9 0"]);
+    let before = app.stock(on("2026-11-08", &[])).await.unwrap();
+    assert_eq!(levels(&before), ["DAILY 8 0", "ONCE 1 0"]);
+    let few = app.stock(on("2026-11-08", &["ONCE", "THIRD", "NONE"])).await.unwrap();
+    assert_eq!(levels(&few), ["ONCE 1 0"]);
+    let one = pb::GetStockSnapshotRequest { page_size: 1, ..on("2026-11-08", &[]) };
+    let first = app.stock(one.clone()).await.unwrap();
+    let next = pb::GetStockSnapshotRequest { page_token: first.next_page_token.clone(), ..one };
+    let second = app.stock(next).await.unwrap();
+    assert_eq!(
+        (levels(&first), levels(&second)),
+        (vec!["DAILY 8 0".to_owned()], vec!["ONCE 1 0".to_owned()])
+    );
+    assert_eq!(second.next_page_token, "");
 }
 
 #[tokio::test]
