@@ -11,6 +11,7 @@
 mod capabilities;
 mod catalog;
 mod prepared;
+mod session;
 
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ const READ_ONLY: AnalyticsError =
     AnalyticsError::SqlUnsupported("nothing can be changed here: only queries can be asked");
 const NO_TRANSACTIONS: AnalyticsError =
     AnalyticsError::SqlUnsupported("there are no transactions: each query reads one version whole");
+const UNKNOWN_ACTION: AnalyticsError = AnalyticsError::SqlUnsupported("there is no such action");
 const NO_CANCEL: AnalyticsError =
     AnalyticsError::SqlUnsupported("a query ends when its answer is no longer read: close that");
 
@@ -386,6 +388,20 @@ impl FlightSqlService for Sql {
         _: Request<Action>,
     ) -> Result<ActionCancelQueryResult, Status> {
         Err(NO_CANCEL.into())
+    }
+
+    async fn do_action_fallback(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
+        let action = request.into_inner();
+        let body = match action.r#type.as_str() {
+            "SetSessionOptions" => session::set(&action.body)?,
+            "CloseSession" => session::close(),
+            "CancelFlightInfo" => return Err(NO_CANCEL.into()),
+            _ => return Err(UNKNOWN_ACTION.into()),
+        };
+        Ok(Response::new(stream::once(async { Ok(arrow_flight::Result { body }) }).boxed()))
     }
 
     async fn register_sql_info(&self, _: i32, _: &SqlInfo) {}

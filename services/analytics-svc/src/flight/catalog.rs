@@ -20,8 +20,8 @@ use super::capabilities;
 use crate::domain::TABLES;
 
 /// The names that DuckDB gives what is in memory.
-const CATALOG: &str = "memory";
-const SCHEMA: &str = "main";
+pub(super) const CATALOG: &str = "memory";
+pub(super) const SCHEMA: &str = "main";
 const TABLE_TYPE: &str = "VIEW";
 
 static PRIMARY_KEYS: LazyLock<SchemaRef> = LazyLock::new(|| {

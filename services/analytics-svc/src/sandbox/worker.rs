@@ -142,7 +142,10 @@ fn end_with_parent(mut told: BufReader<Stdin>) {
 fn open(task: &Task) -> duckdb::Result<Connection> {
     let mut settings = Config::default();
     let Limits { memory_mib, threads, .. } = task.limits;
+    // To keep the order of rows, all that a LIMIT lets through would be held. One thread keeps it anyway.
+    let keep_order = threads > 1;
     for (name, value) in [
+        ("preserve_insertion_order", keep_order.to_string().as_str()),
         ("memory_limit", format!("{}MiB", memory_mib / 4 * 3).as_str()),
         ("threads", &threads.to_string()),
         ("temp_directory", ""),
@@ -164,8 +167,9 @@ fn show(db: &Connection, task: &Task, files: &Files) -> duckdb::Result<()> {
     let list =
         |paths: &[String]| paths.iter().map(|path| quoted(path)).collect::<Vec<_>>().join(", ");
     let all: Vec<String> = files.of_tables.values().flatten().cloned().collect();
+    // A file's columns are looked at for the view and for the query; in this process's life they stay what they are.
     db.execute_batch(&format!(
-        "set TimeZone = {}; set allowed_paths = [{}]; set enable_external_access = false;",
+        "set TimeZone = {}; set parquet_metadata_cache = true; set allowed_paths = [{}]; set enable_external_access = false;",
         quoted(&task.time_zone),
         list(&all)
     ))?;

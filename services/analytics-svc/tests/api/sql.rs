@@ -8,6 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use arrow::array::AsArray;
+use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Value, json};
 use testkit::Keys;
@@ -15,6 +17,7 @@ use testkit::Keys;
 use crate::{
     app::App,
     olap::{ageing, hours_of_sales, sales, stock},
+    sql_processes::stream_of,
 };
 
 /// Runs the queries, the service being part of the test's own process here.
@@ -261,7 +264,7 @@ async fn what_is_no_query_over_the_tables_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_wants_too_much_ends_alone() {
-    let limits = ["--sql-seconds-max", "2", "--sql-rows-max", "1000", "--sql-answer-mib-max", "8"];
+    let limits = ["--sql-seconds-max", "6", "--sql-rows-max", "1000", "--sql-answer-mib-max", "8"];
     let app = start(&limits).await;
     publish(&app);
     let deep = format!("select {}1{}", "(".repeat(20_000), ")".repeat(20_000));
@@ -300,6 +303,27 @@ async fn a_query_that_wants_too_much_ends_alone() {
     let answers = ask(&app, &most).await;
     assert_eq!(rows(&answers[0]), ["1000"]);
     assert_eq!(rows(&answers[1]).len(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_be_larger_than_the_memory_of_its_query_and_keeps_the_order_of_the_files() {
+    let app = start(&["--sql-memory-mib", "64"]).await;
+    // 100 MB.
+    let skus: Vec<String> = (0..100_000).map(|n| format!("{n:01000}")).collect();
+    let levels: Vec<_> = skus.iter().map(|sku| (sku.as_str(), 1, 0)).collect();
+    let levels = stock("2026-07-02T09:00:00Z", &levels);
+    app.olap.publish(1, vec![app.olap.file("stock_snapshot", &levels)]);
+    for sql in ["from stock_snapshot", "from stock_snapshot limit 99999"] {
+        let mut pieces = stream_of(&app.url, sql).await;
+        let mut read = 0;
+        while let Some(piece) = pieces.try_next().await.unwrap() {
+            for sku in piece.column(0).as_string::<i32>() {
+                assert_eq!(sku.unwrap().parse::<usize>().unwrap(), read);
+                read += 1;
+            }
+        }
+        assert!(read >= 99_999, "{read}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::{fs, future::Future, time::Duration};
 
 use arrow::array::{Array, Int64Array, RecordBatch};
-use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::{decode::FlightRecordBatchStream, sql::client::FlightSqlServiceClient};
 use futures::{StreamExt, TryStreamExt, future::join_all};
 use testkit::eventually;
 use tonic::transport::Channel;
@@ -66,6 +66,13 @@ async fn one_runs(service: &Process) {
 
 async fn none_runs(service: &Process) {
     eventually("it is over", WAIT_MAX, async || queries(service).is_empty()).await;
+}
+
+/// The answer as it comes.
+pub(crate) async fn stream_of(url: &str, sql: &str) -> FlightRecordBatchStream {
+    let mut client = client(url).await;
+    let info = client.execute(sql.to_owned(), None).await.unwrap();
+    client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use arrow_flight::{
         client::FlightSqlServiceClient,
     },
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 use prost::Message;
 use serde_json::{Value, json};
 use testkit::Keys;
@@ -162,16 +162,36 @@ async fn what_is_not_there_is_refused_in_clear_words() {
         let status = client.inner_mut().do_get(ticket).await.map(drop).unwrap_err();
         assert!(!status.to_string().contains("nternal"), "{status}");
     }
-    for kind in ["CancelFlightInfo", "SetSessionOptions", "BeginSavepoint", "x"] {
-        let body = Any::default().encode_to_vec().into();
-        let action = Action { r#type: kind.to_owned(), body };
-        let done = client.inner_mut().do_action(action).await;
-        let status = match done {
-            Ok(results) => results.into_inner().next().await.unwrap().unwrap_err().to_string(),
-            Err(status) => status.to_string(),
-        };
-        assert!(!status.contains("nternal"), "{kind}: {status}");
+    for (kind, why) in [
+        ("CancelFlightInfo", "a query ends when its answer is no longer read"),
+        ("CancelQuery", "a query ends when its answer is no longer read"),
+        ("BeginSavepoint", "there are no transactions"),
+        ("EndTransaction", "there are no transactions"),
+        ("GetSessionOptions", "there is no such action"),
+    ] {
+        let refused = acted(&mut client, kind, packed(kind)).await.unwrap_err();
+        assert!(refused.contains(why) && refused.contains("not implemented"), "{kind}: {refused}");
     }
+    let closed = acted(&mut client, "CloseSession", Vec::new()).await.unwrap();
+    assert_eq!(closed, [8, 1]);
+}
+
+async fn acted(
+    client: &mut FlightSqlServiceClient<Channel>,
+    kind: &str,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, String> {
+    let action = Action { r#type: kind.to_owned(), body: body.into() };
+    let results = client.inner_mut().do_action(action).await;
+    let mut results = results.map_err(|status| status.to_string())?.into_inner();
+    let result = results.message().await.map_err(|status| status.to_string())?;
+    Ok(result.unwrap().body.to_vec())
+}
+
+/// An empty request of an action.
+fn packed(kind: &str) -> Vec<u8> {
+    let type_url = format!("type.googleapis.com/arrow.flight.protocol.sql.Action{kind}Request");
+    Any { type_url, ..Any::default() }.encode_to_vec()
 }
 
 fn fresh(positions: &str) -> Value {
