@@ -114,6 +114,7 @@ pub const TRIAL_BALANCE: Table = Table {
 ///
 /// A row holds until the SKU's next one, so that a day on which nothing moved costs nothing. The levels at the end of day D are
 /// `select sku, arg_max(qty_on_hand, business_day), arg_max(reserved_qty, business_day) from stock_by_day where business_day <= D group by sku`.
+/// On the last day of a month on which anything moved, every SKU has a row: of the days before it none need be read for a later one.
 pub const STOCK_BY_DAY: Table = Table {
     name: "stock_by_day",
     schema: "message stock_by_day {

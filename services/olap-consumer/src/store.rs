@@ -74,7 +74,7 @@ use crate::{
 
 /// What the rows mean and which tables there are; raised when folding the same events comes to other rows, so that older folders are
 /// counted anew.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const PARQUET: &str = ".parquet";
 
 /// The manifest's file: what readers need, and what only this service does.

@@ -1,4 +1,4 @@
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::{Table, shelved::Shelved};
 
@@ -36,7 +36,8 @@ pub(crate) struct LevelOfDay(pub(crate) Level);
 
 /// Stock by SKU. Events carry absolute levels and reorder points, so that each mends whatever came before.
 ///
-/// A day is closed by the first event of a later one: what was logged behind that counts into the later day, whenever it happened.
+/// A day is closed by the first event of a later one: what was logged behind that counts into the later day, whenever it happened. The last
+/// day of a month gets a row of every SKU as it is closed: whoever asks for the levels of a day finds them all within a month or so.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stock {
     pub(crate) items: Table<String, Item>,
@@ -95,7 +96,12 @@ impl Stock {
 
     fn set_level_of_day(&mut self, sku: &str, level: Level, day: NaiveDate) {
         let day = self.open_day.map_or(day, |open| open.max(day));
-        self.open_day = Some(day);
+        let open = self.open_day.replace(day).unwrap_or(day);
+        if (open.year(), open.month()) != (day.year(), day.month()) {
+            for (sku, item) in self.items.rows() {
+                self.days.set((open, sku.clone()), LevelOfDay(item.level));
+            }
+        }
         self.days.set((day, sku.to_owned()), LevelOfDay(level));
     }
 }

@@ -636,6 +636,44 @@ fn stock_is_kept_for_each_day_on_which_it_changed() {
 }
 
 #[test]
+fn on_the_last_day_of_a_month_each_sku_has_a_row() {
+    let mut books = Books::new(LONDON);
+    let mut set = |sku: &str, level, at: &str| {
+        books.apply(stock(sku, level, 0, 0), time(at)).unwrap();
+        let days = books.stock.days.rows().iter();
+        let row = |((day, sku), row): (&(NaiveDate, String), &LevelOfDay)| {
+            format!("{day} {sku} {} since {}", row.0.on_hand, LONDON.day_of(row.0.at))
+        };
+        days.map(row).collect::<Vec<_>>()
+    };
+    set("one", 1, "2026-10-05T09:00:00Z");
+    set("two", 2, "2026-10-07T09:00:00Z");
+    // Nothing moved later in October. In London November begins at midnight UTC; so does the next of its days.
+    let found = set("two", 3, "2026-11-01T00:00:00Z");
+    let october = [
+        "2026-10-05 one 1 since 2026-10-05",
+        "2026-10-07 one 1 since 2026-10-05",
+        "2026-10-07 two 2 since 2026-10-07",
+    ];
+    assert_eq!(found, [&october[..], &["2026-11-01 two 3 since 2026-11-01"]].concat());
+    // Logged behind the first of November it counts there; and once a month is enough.
+    set("six", 6, "2026-10-31T23:00:00Z");
+    let found = set("six", 7, "2026-11-02T00:00:00Z");
+    assert_eq!(
+        found[3..],
+        [
+            "2026-11-01 six 6 since 2026-10-31",
+            "2026-11-01 two 3 since 2026-11-01",
+            "2026-11-02 six 7 since 2026-11-02"
+        ]
+    );
+    // A year later, too.
+    let found = set("one", 1, "2027-11-02T00:00:00Z");
+    assert_eq!(found.len(), 9);
+    assert_eq!(found[5], "2026-11-02 one 1 since 2026-10-05");
+}
+
+#[test]
 fn a_journal_is_posted_whole_or_not_at_all() {
     let mut balance = TrialBalance::default();
     let on = day("2026-11-25");

@@ -178,6 +178,28 @@ async fn stock_of_a_day_is_what_it_was_at_its_end_whenever_it_is_counted() {
     let second = "one|8|1|2026-10-25T12:00:00.000000Z|2026-10-25";
     let last = "one|9|1|2026-10-30T12:00:00.000000Z|2026-10-30";
     assert_eq!(rows(), [first, second, last]);
+    // A new month, over a restart: what did not move in the last one is on its last day all the same.
+    consumer.stop().await;
+    hands.set("2026-12-02T12:00:00Z");
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), hands.clock()).await;
+    let create = async |sku: &str, at: &str| {
+        shop.publish_at("inventory", "product.created", sku, at, serde_json::json!({"sku": sku}))
+            .await;
+    };
+    create("two", "2026-11-01T12:00:00Z").await;
+    create("six", "2026-12-01T12:00:00Z").await;
+    shop.caught_up(dir.path()).await;
+    assert_eq!(
+        rows(),
+        [
+            first,
+            second,
+            last,
+            "one|9|1|2026-10-30T12:00:00.000000Z|2026-11-01",
+            "six|0|0|2026-12-01T12:00:00.000000Z|2026-12-01",
+            "two|0|0|2026-11-01T12:00:00.000000Z|2026-11-01",
+        ]
+    );
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
     consumer.start_rebuild(true).await.unwrap();

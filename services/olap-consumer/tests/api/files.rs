@@ -90,7 +90,7 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
         (victim("sales_by_hour"), Some(b"PAR1".to_vec()), &[]),
         (victim("stock_snapshot"), None, &[]),
         ("manifest.json".to_owned(), Some(json.as_bytes()[..json.len() / 2].to_vec()), &[]),
-        ("manifest.json".to_owned(), Some(edited("\"format\":3", "\"format\":4")), &[]),
+        ("manifest.json".to_owned(), Some(edited("\"format\":4", "\"format\":5")), &[]),
         (
             "manifest.json".to_owned(),
             Some(edited("\"stock_snapshot\"", "\"stock_movements\"")),

@@ -186,14 +186,25 @@ fn trial_balance(log: &[Logged]) -> Vec<String> {
 /// Each level that was the last of its SKU before the first event of a later day.
 fn stock_by_day(log: &[Logged]) -> Vec<String> {
     let mut rows: BTreeMap<(NaiveDate, String), String> = BTreeMap::new();
-    let (mut known, mut day) = (BTreeSet::new(), NaiveDate::MIN);
+    let (mut known, mut day) = (BTreeSet::<&str>::new(), NaiveDate::MIN);
     for event in log {
         let counts = event.data["levels"].is_array()
             || event.data["sku"].as_str().is_some_and(|sku| !known.contains(sku));
         if !counts {
             continue;
         }
+        let before = day;
         day = day.max(day_of(event.time));
+        if before.with_day(1) != day.with_day(1) {
+            // The last of each SKU, again on the last day of the month.
+            let mut again = Vec::new();
+            for sku in &known {
+                let (_, line) = rows.iter().rfind(|((_, of), _)| of == sku).unwrap();
+                let (level, _) = line.rsplit_once('|').unwrap();
+                again.push(((before, (*sku).to_owned()), format!("{level}|{before}")));
+            }
+            rows.extend(again);
+        }
         let time = event.time.to_rfc3339_opts(SecondsFormat::Micros, true);
         let mut set = |sku: &str, on_hand: i64, reserved: i64| {
             let line = format!("{sku}|{on_hand}|{reserved}|{time}|{day}");
