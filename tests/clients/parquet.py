@@ -1,6 +1,7 @@
 """Reads the folder of the materializations as it is, without any service: `parquet.py FOLDER TABLE`.
 
-The manifest names the files that are live; others are of versions that are over, or of one that is being written. Prints the rows as JSON.
+The manifest names the files that are live, or a list of more of them; others are of versions that are over, or of one that is being written.
+Prints the rows as JSON.
 """
 
 import json
@@ -13,7 +14,10 @@ import polars
 def main():
     folder, table = pathlib.Path(sys.argv[1]), sys.argv[2]
     manifest = json.loads((folder / "manifest.json").read_text())
-    files = [folder / file["path"] for file in manifest["files"] if file["table"] == table]
+    files = manifest["files"]
+    if "more_files" in manifest:
+        files += json.loads((folder / manifest["more_files"]).read_text())
+    files = [folder / file["path"] for file in files if file["table"] == table]
     rows = polars.read_parquet(files)
     print(json.dumps([{name: str(cell) for name, cell in row.items()} for row in rows.to_dicts()]))
 

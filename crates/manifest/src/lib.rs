@@ -5,6 +5,9 @@
 //! The last versions stay longer, each with its manifest, such as `manifest.41.json`. What is in folders below is being counted, and nobody
 //! else's concern.
 //!
+//! Where there are many files, `manifest.json` names those that change often, and a list of the others, `more_files`: a JSON array of the same
+//! entries, in a file of the folder. It is written once in a while and never changes, so that a version costs the disk little.
+//!
 //! **Invariant:** the manifest is replaced whole (written beside, synced, renamed, the folder synced): a reader sees the old one or the new
 //! one, and after a power cut too.
 
@@ -34,7 +37,11 @@ pub struct Manifest {
     pub event_time: Option<DateTime<Utc>>,
     /// How far each source was counted, by its name, such as `orders`.
     pub positions: BTreeMap<String, Counted>,
+    /// All that are live, once [`Manifest::parse`] has read the list, too.
     pub files: Vec<Materialized>,
+    /// The name of the list of files that `manifest.json` does not name itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_files: Option<String>,
 }
 
 /// How far a source was counted.
@@ -72,10 +79,27 @@ impl Manifest {
     /// None when nothing was ever written.
     pub fn read(folder: &Path) -> io::Result<Option<Self>> {
         match fs::read(folder.join(FILE_NAME)) {
-            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
+            Ok(json) => Self::parse(folder, &json).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What `manifest.json`, or that of an earlier version, says, with the list that it names.
+    pub fn parse(folder: &Path, json: &[u8]) -> io::Result<Self> {
+        let mut manifest: Self = serde_json::from_slice(json)?;
+        manifest.files.extend(manifest.read_list(folder)?);
+        Ok(manifest)
+    }
+
+    /// The files that are named by the list alone.
+    pub fn read_list(&self, folder: &Path) -> io::Result<Vec<Materialized>> {
+        let Some(name) = &self.more_files else { return Ok(Vec::new()) };
+        if Path::new(name).file_name() != Some(name.as_ref()) {
+            let why = format!("{name:?} is no name of a file in the folder");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
     }
 
     /// Makes this the live version. The files that it names must be on the disk already. Gives the bytes written.
@@ -139,6 +163,26 @@ mod tests {
                 range: Some(("2026-11-24T09:00:00.000000Z".to_owned(), "b".to_owned())),
                 newest: None,
             }],
+            more_files: None,
+        }
+    }
+
+    #[test]
+    fn a_list_of_more_files_is_read_with_the_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut live = manifest(1);
+        let file = |path: &str| Materialized { path: path.to_owned(), ..Materialized::default() };
+        let list = serde_json::to_vec(&[file("a"), file("b")]).unwrap();
+        write_whole(folder.path(), "files.1.json", &list).unwrap();
+        live.more_files = Some("files.1.json".to_owned());
+        live.write(folder.path()).unwrap();
+        let read = Manifest::read(folder.path()).unwrap().unwrap();
+        let paths: Vec<&str> = read.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["sales_by_hour/1.parquet", "a", "b"]);
+        for other in ["files.2.json", "../files.1.json", "/etc/passwd", "", ".."] {
+            live.more_files = Some(other.to_owned());
+            live.write(folder.path()).unwrap();
+            assert!(Manifest::read(folder.path()).is_err(), "{other}");
         }
     }
 

@@ -16,7 +16,8 @@
 //!
 //! A folder of an older format is left as it is until the rows of the new one are counted, beside it ([`adopt`]).
 //!
-//! Cost: three syncs, and one for each file in whose range something has changed.
+//! Cost: three syncs, and one for each file in whose range something has changed. Files that rest are named by a list beside the manifest
+//! ([`listed`]), so that naming them costs nothing.
 
 mod parquet;
 mod columns;
@@ -26,6 +27,7 @@ mod by_sku;
 mod debts;
 mod files;
 mod writer;
+mod listed;
 mod shelf;
 mod summed;
 mod retired;
@@ -34,6 +36,8 @@ mod adopt;
 mod compare;
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "benchmarks"))]
+mod costs;
 
 pub(crate) use adopt::adopt;
 pub(crate) use compare::{Difference, Differences, Look, Snapshot, Trace, compare};
@@ -58,7 +62,8 @@ use sha2::{Digest, Sha256};
 
 use self::{
     files::{Files, Plan, plan},
-    load::{Loaded, load, read_saved},
+    listed::Listed,
+    load::{Loaded, load},
     retired::{Retired, keep_manifest},
     summed::Summed,
     writer::Writer,
@@ -99,13 +104,24 @@ struct Resume {
 pub(crate) struct Store {
     place: Place,
     saved: Option<Saved>,
+    /// The manifest's file, as it was left.
+    stamp: Option<Stamp>,
     files: AllFiles,
+    listed: Listed,
     retired: Retired,
     /// Files of a version that somebody reads are not deleted meanwhile.
     is_read: bool,
     written_bytes: u64,
     /// The folder itself.
     lock: File,
+}
+
+/// Whether a file is still the one that it was.
+#[derive(Debug, PartialEq)]
+struct Stamp {
+    inode: (u64, u64),
+    modified: (i64, i64),
+    size_bytes: u64,
 }
 
 /// What a folder holds.
@@ -184,6 +200,8 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let place = Place { folder: folder.to_owned(), calendar };
+        // What takes its place from here on is seen.
+        let stamp = Stamp::of_manifest(folder)?;
         let loaded = load(&place).context(
             "what is there cannot be trusted; to count it anew from the logs, delete the folder",
         )?;
@@ -192,10 +210,12 @@ impl Store {
             Loaded::Ready(loaded) => *loaded,
         };
         let manifest = saved.as_ref().map(|saved| &saved.manifest);
+        let listed = Listed::read(folder, manifest)?;
         let retired = Retired::find(folder, manifest, versions_kept)?;
         let books = SharedBooks::new(books, place.clone(), Arc::clone(&files.lines));
         let (is_read, written_bytes) = (false, 0);
-        let store = Self { place, saved, files, retired, is_read, written_bytes, lock };
+        let store =
+            Self { place, saved, stamp, files, listed, retired, is_read, written_bytes, lock };
         Ok(Opened::Ready(Box::new(store), Box::new(books)))
     }
 
@@ -255,7 +275,7 @@ impl Store {
         };
         let held = self.lock.metadata()?;
         let same = (found.dev(), found.ino()) == (held.dev(), held.ino());
-        Ok(same && read_saved(&self.place.folder)? == self.saved)
+        Ok(same && Stamp::of_manifest(&self.place.folder)? == self.stamp)
     }
 
     fn flush_changes(&mut self, books: &SharedBooks, now: DateTime<Utc>) -> anyhow::Result<()> {
@@ -301,24 +321,27 @@ impl Store {
 
     fn write(&mut self, flush: &mut Flush) -> anyhow::Result<()> {
         let mut writer = Writer::new(&self.place.folder, flush.version);
-        let placed = flush.place(&self.place, &self.files, &mut writer);
-        let placed = placed.and_then(|files| Ok(writer.done().map(|()| files)?));
-        let files = placed.inspect_err(|_| writer.undo()).context("a file cannot be written")?;
+        let placed = self.place_files(flush, &mut writer);
+        let placed = placed.and_then(|placed| Ok(writer.done().map(|()| placed)?));
+        let placed = placed.inspect_err(|_| writer.undo()).context("a file cannot be written")?;
+        let (files, all, listed) = placed;
         self.written_bytes += writer.bytes;
         let manifest = Manifest {
             version: flush.version,
             written_at: flush.written_at,
             event_time: flush.event_time,
             positions: flush.positions.clone(),
-            files: files.all(),
+            files: all.iter().filter(|file| !listed.names(file)).cloned().collect(),
+            more_files: listed.name.clone(),
         };
         let olap_consumer = Resume {
             format: FORMAT,
             time_zone: self.place.calendar.0.name().to_owned(),
             receivables_until: flush.receivables_until,
         };
-        let saved = Saved { manifest, olap_consumer };
+        let mut saved = Saved { manifest, olap_consumer };
         let json = serde_json::to_vec(&saved)?;
+        saved.manifest.files = all;
         if let Some(before) = self.manifest().filter(|_| self.retired.versions_kept > 0) {
             keep_manifest(&self.place.folder, before.version);
         }
@@ -329,8 +352,40 @@ impl Store {
         if let Some(before) = &self.saved {
             self.retired.replace(&before.manifest, &saved.manifest);
         }
-        (self.saved, self.files) = (Some(saved), files);
+        self.stamp = Stamp::of_manifest(&self.place.folder)?;
+        (self.saved, self.files, self.listed) = (Some(saved), files, listed);
         Ok(())
+    }
+
+    /// Writes the new files, and a new list of those that rest where it is due. Gives all that there are then.
+    fn place_files(
+        &self,
+        flush: &mut Flush,
+        writer: &mut Writer<'_>,
+    ) -> anyhow::Result<(AllFiles, Vec<Materialized>, Listed)> {
+        let files = flush.place(&self.place, &self.files, writer)?;
+        let all = files.all();
+        let listed = self.listed.next(flush.version, &all);
+        if let Some(name) = listed.name.as_deref().filter(|_| listed.name != self.listed.name) {
+            let named: Vec<_> = all.iter().filter(|file| listed.names(file)).collect();
+            writer.write_list(name, &named)?;
+        }
+        Ok((files, all, listed))
+    }
+}
+
+impl Stamp {
+    /// None when there is no manifest.
+    fn of_manifest(folder: &Path) -> io::Result<Option<Self>> {
+        match fs::metadata(folder.join(FILE_NAME)) {
+            Ok(found) => Ok(Some(Self {
+                inode: (found.dev(), found.ino()),
+                modified: (found.mtime(), found.mtime_nsec()),
+                size_bytes: found.size(),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -92,7 +92,7 @@ impl Folder {
         let stamp = Stamp::of(&file.metadata()?);
         let mut json = Vec::new();
         (&file).take(MANIFEST_MAX_BYTES).read_to_end(&mut json)?;
-        let manifest: Manifest = serde_json::from_slice(&json)?;
+        let manifest = Manifest::parse(Path::new(&self.path), &json)?;
         for file in &manifest.files {
             if !is_plain(&file.path) {
                 let why = format!("{:?} is no plain path below the folder", file.path);

@@ -160,6 +160,7 @@ impl Olap {
             event_time: Some(time("2026-11-24T09:30:00.123456Z")),
             positions: BTreeMap::from([("orders".to_owned(), counted)]),
             files,
+            more_files: None,
         }
     }
 

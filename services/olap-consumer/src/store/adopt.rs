@@ -29,6 +29,7 @@ pub(crate) fn adopt(folder: &Path, before: &Manifest, counted: &Path) -> anyhow:
         file.path = name;
     }
     saved.manifest.version = version;
+    saved.manifest.more_files = None;
     manifest::sync(folder)?;
     keep_manifest(folder, before.version);
     manifest::write_whole(folder, FILE_NAME, &serde_json::to_vec(&saved)?)

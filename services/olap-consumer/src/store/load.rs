@@ -159,7 +159,12 @@ fn sound(folder: &Path, file: &Materialized) -> anyhow::Result<Vec<u8>> {
 }
 
 pub(super) fn read_saved(folder: &Path) -> anyhow::Result<Option<Saved>> {
-    read_json(folder)
+    let mut saved: Option<Saved> = read_json(folder)?;
+    if let Some(Saved { manifest, .. }) = &mut saved {
+        let list = manifest.read_list(folder).context("the list of more files")?;
+        manifest.files.extend(list);
+    }
+    Ok(saved)
 }
 
 fn read_json<T: DeserializeOwned>(folder: &Path) -> anyhow::Result<Option<T>> {

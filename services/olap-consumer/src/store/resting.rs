@@ -1,7 +1,7 @@
 //! Rows of tables that are not in memory.
 
 use anyhow::ensure;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use ids::{CustomerId, OrderId, OrderItemId};
 use manifest::tables::{self, Table};
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,12 +10,15 @@ use uuid::Uuid;
 use super::{
     columns::{Reader, amounts, dates, rank_of_day, rank_of_time, texts, times, uuids},
     parquet::{Column, Columns},
+    shelf::Sizes,
     tables::Row,
 };
 use crate::domain::{Books, BusinessDays, Level, LevelOfDay, LineKey, OrderLine};
 
 /// A row of a table that is not in memory.
 pub(crate) trait Rests: Row {
+    const SIZES: Sizes = Sizes::USUAL;
+
     /// Rows of old days change seldom.
     fn day(key: &Self::Key) -> NaiveDate;
 
@@ -84,6 +87,9 @@ impl Row for LevelOfDay {
 }
 
 impl Rests for LevelOfDay {
+    // Of the newest day every sale changes a row here and a row there; those of the days before it never change, and are narrow.
+    const SIZES: Sizes = Sizes { hot: 512, cold: 1 << 16, recent: Days::new(0) };
+
     fn day((day, _): &Self::Key) -> NaiveDate {
         *day
     }

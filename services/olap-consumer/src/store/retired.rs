@@ -40,12 +40,14 @@ impl Retired {
             let Some(name) = name.to_str() else { continue };
             let of_a_table = tables::ALL.iter().any(|table| name.starts_with(table.name));
             let old_manifest = name != FILE_NAME && name.starts_with("manifest.");
-            if !of_a_table && !old_manifest {
+            let list = name.starts_with("files.");
+            if !of_a_table && !old_manifest && !list {
                 continue;
             }
+            let is_file = old_manifest || list || name.ends_with(PARQUET);
             if name.ends_with(".tmp") {
                 fs::remove_file(folder.join(name))?;
-            } else if old_manifest || name.ends_with(PARQUET) && !named.contains(name) {
+            } else if is_file && !named.contains(name) {
                 retired.add(version, name.to_owned());
             }
         }
@@ -64,8 +66,8 @@ impl Retired {
     /// What `next` no longer names of the version before it.
     pub(super) fn replace(&mut self, before: &Manifest, next: &Manifest) {
         let live = names(next);
-        let gone = before.files.iter().filter(|file| !live.contains(file.path.as_str()));
-        gone.for_each(|file| self.add(before.version, file.path.clone()));
+        let gone = names(before).into_iter().filter(|name| !live.contains(name));
+        gone.for_each(|name| self.add(before.version, name.to_owned()));
         if self.versions_kept > 0 {
             self.add(before.version, old_name(before.version));
         }
@@ -105,5 +107,6 @@ fn old_name(version: u64) -> String {
 }
 
 fn names(manifest: &Manifest) -> BTreeSet<&str> {
-    manifest.files.iter().map(|file| file.path.as_str()).collect()
+    let files = manifest.files.iter().map(|file| file.path.as_str());
+    files.chain(manifest.more_files.as_deref()).collect()
 }

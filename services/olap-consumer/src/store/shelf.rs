@@ -32,6 +32,22 @@ const HOT_MAX: usize = 4096;
 /// Of one of older days.
 const COLD_MAX: usize = 1 << 15;
 const RECENT: Days = Days::new(7);
+
+/// How large the files of a table are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Rows of a file of recent days, at most.
+    pub(super) hot: usize,
+    /// Of one of older days.
+    pub(super) cold: usize,
+    /// Days before the newest that are recent, too.
+    pub(super) recent: Days,
+}
+
+impl Sizes {
+    pub(super) const USUAL: Self = Self { hot: HOT_MAX, cold: COLD_MAX, recent: RECENT };
+}
+
 /// What comes behind a file of so few rows is put into it.
 const JOIN_MAX: usize = 1024;
 /// As many neighbours are joined, or more.
@@ -168,7 +184,10 @@ pub(super) fn merge<R: Rests>(
     let newest = changes.last_key_value().map(|(key, _)| R::day(key));
     let Some(newest) = newest else { return Ok(Arc::clone(shelf)) };
     let newest = last(shelf).map_or(newest, |last| newest.max(R::day(last)));
-    let sizes = Sizes { recent: newest.checked_sub_days(RECENT).unwrap_or(newest) };
+    let recent = newest.checked_sub_days(R::SIZES.recent).unwrap_or(newest);
+    // Many at once go into few files, which are split when a row here and there is changed.
+    let hot = if changes.len() < HOT_MAX { R::SIZES.hot } else { HOT_MAX };
+    let sizes = SizesAt { of: Sizes { hot, ..R::SIZES }, recent };
 
     let mut next = Shelf::new();
     let mut groups = groups::<R>(shelf, sizes).into_iter().peekable();
@@ -190,7 +209,7 @@ fn merge_group<R: Rests>(
     place: &Place,
     group: &Group<'_, R::Key>,
     mut inside: BTreeMap<R::Key, R>,
-    sizes: Sizes,
+    sizes: SizesAt,
     writer: &mut Writer,
     next: &mut Shelf<R::Key>,
 ) -> anyhow::Result<()> {
@@ -222,7 +241,7 @@ fn merge_group<R: Rests>(
 
 fn write<R: Rests>(
     rows: &[(R::Key, R)],
-    sizes: Sizes,
+    sizes: SizesAt,
     writer: &mut Writer,
     next: &mut Shelf<R::Key>,
 ) -> anyhow::Result<()> {
@@ -240,7 +259,7 @@ fn write<R: Rests>(
 }
 
 /// Files each by itself but for one run of neighbours that are to become one.
-fn groups<R: Rests>(shelf: &Shelf<R::Key>, sizes: Sizes) -> Vec<Group<'_, R::Key>> {
+fn groups<R: Rests>(shelf: &Shelf<R::Key>, sizes: SizesAt) -> Vec<Group<'_, R::Key>> {
     let leaves: Vec<_> = shelf.iter().collect();
     let length_from = |start: usize| {
         let Some((_, first)) = leaves.get(start) else { return 0 };
@@ -265,16 +284,17 @@ fn groups<R: Rests>(shelf: &Shelf<R::Key>, sizes: Sizes) -> Vec<Group<'_, R::Key
     groups
 }
 
-/// How large files are.
+/// The same once it is known which days are old.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    /// The first day that is not old.
+struct SizesAt {
+    of: Sizes,
+    /// The first day that is not.
     recent: NaiveDate,
 }
 
-impl Sizes {
+impl SizesAt {
     fn rows_max(self, last: NaiveDate) -> usize {
-        if last < self.recent { COLD_MAX } else { HOT_MAX }
+        if last < self.recent { self.of.cold } else { self.of.hot }
     }
 }
 

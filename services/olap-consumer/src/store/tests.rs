@@ -11,7 +11,7 @@ use testkit::Dice;
 use uuid::Uuid;
 
 use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, *};
-use crate::domain::{Adds, Amount, Fact, Level, NewLine, SkuSales};
+use crate::domain::{Adds, Amount, Fact, Level, NewLevel, NewLine, SkuSales};
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
 
@@ -441,7 +441,12 @@ fn an_order_is_found_wherever_its_lines_are() {
     assert!(kept.sizes().len() > 2);
     for (order, lines) in placed.iter().step_by(29) {
         let unknown = Uuid::from_u128(u128::MAX - 1);
-        let found = find::<OrderLine>(&kept.place, &kept.shelf, &Mutex::default(), &BTreeSet::from([*order, unknown]));
+        let found = find::<OrderLine>(
+            &kept.place,
+            &kept.shelf,
+            &Mutex::default(),
+            &BTreeSet::from([*order, unknown]),
+        );
         let found = found.unwrap();
         assert_eq!(found.len() as u128, *lines);
         assert!(found.iter().all(|((_, id, _), _)| id.0 == *order));
@@ -633,6 +638,7 @@ impl KeptSums {
             event_time: None,
             positions: BTreeMap::new(),
             files,
+            more_files: None,
         };
         let (files, sums) = summed::open::<SoldOnDay>(&self.place, &manifest).unwrap();
         assert_eq!((&files, sums.pending()), (&self.files, self.sums.pending()));
@@ -714,11 +720,111 @@ fn the_event_that_a_sum_lacks_is_found_though_what_was_added_is_written_meanwhil
         if log_id == 4 {
             // In memory no longer; the sum is known all the same.
             let fetched = store.files.lines.clone();
-            let found = find::<OrderLine>(&store.place, &fetched, &Mutex::default(), &BTreeSet::from([order.0]));
+            let found = find::<OrderLine>(
+                &store.place,
+                &fetched,
+                &Mutex::default(),
+                &BTreeSet::from([order.0]),
+            );
             let mut books = books.lock().unwrap();
             books.orders.fetched(found.unwrap());
             books.apply(Fact::OrderShipped { order, lines: vec![(line, 1)] }, now).unwrap();
             assert_eq!((trace.look)(&books), Look::Other);
         }
+    }
+}
+
+/// The files of a version.
+fn sorted(manifest: &Manifest) -> Vec<&Materialized> {
+    let mut files: Vec<_> = manifest.files.iter().collect();
+    files.sort_by_key(|file| &file.path);
+    files
+}
+
+#[test]
+fn files_that_rest_are_listed_beside_the_manifest_and_versions_are_whole_with_their_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, books) = open(folder.path(), 2);
+    (store.retired.kept_for, store.listed.rests_after) = (Duration::ZERO, 2);
+    let now = time("2026-11-24T09:00:00Z");
+    let stock = |sku: i64, on_hand: i32| NewLevel {
+        sku: format!("{sku:05}"),
+        on_hand,
+        reserved: 0,
+        reorder_point: 0,
+    };
+    let set = |levels: Vec<NewLevel>| {
+        books.lock().unwrap().apply(Fact::StockChanged(levels), now).unwrap();
+    };
+    set((0..40_000).map(|sku| stock(sku, 1)).collect());
+    let named = || {
+        let json = fs::read(folder.path().join(FILE_NAME)).unwrap();
+        let own: Manifest = serde_json::from_slice(&json).unwrap();
+        (own.files.len(), own.more_files)
+    };
+    let lists = || {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("files.")).collect::<BTreeSet<_>>()
+    };
+    for log_id in 1..=2 {
+        sell(&books, log_id);
+        store.flush(&books, now).unwrap();
+    }
+    let count = store.manifest().unwrap().files.len();
+    assert_eq!((named(), count > 100), ((count, None), true));
+
+    // A list that cannot be written is none.
+    let block = folder.path().join("files.3.json.tmp");
+    fs::create_dir(&block).unwrap();
+    sell(&books, 3);
+    assert!(matches!(store.flush(&books, now), Err(NotFlushed::Failed(_))));
+    assert_eq!((named().1, lists().len()), (None, 1));
+    fs::remove_dir(&block).unwrap();
+    store.flush(&books, now).unwrap();
+    assert_eq!(named(), (1, Some("files.3.json".to_owned())), "only what was sold still changes");
+    let found = Manifest::read(folder.path()).unwrap().unwrap();
+    assert!(sorted(&found) == sorted(store.manifest().unwrap()));
+    let written = store.take_written_bytes();
+    sell(&books, 4);
+    store.flush(&books, now).unwrap();
+    let small = store.take_written_bytes();
+    assert!(small < 3000 && small < written / 10, "{small} bytes, {written} with the list");
+
+    // One of them changes: there is another list, and each version that is kept has its own.
+    set(vec![stock(7, 2)]);
+    store.flush(&books, now).unwrap();
+    assert_eq!(named().1, Some("files.5.json".to_owned()));
+    for version in [3, 4] {
+        let kept = fs::read(folder.path().join(format!("manifest.{version}.json"))).unwrap();
+        let kept = Manifest::parse(folder.path(), &kept).unwrap();
+        assert_eq!((kept.version, kept.files.len()), (version, count));
+        assert!(kept.files.iter().all(|file| folder.path().join(&file.path).exists()));
+    }
+
+    // After a restart it goes on; what nobody needs goes.
+    let live = store.manifest().unwrap().clone();
+    drop(store);
+    let (mut store, books) = open(folder.path(), 2);
+    (store.retired.kept_for, store.listed.rests_after) = (Duration::ZERO, 2);
+    assert!(sorted(store.manifest().unwrap()) == sorted(&live));
+    for log_id in 5..=8 {
+        sell(&books, log_id);
+        store.flush(&books, now).unwrap();
+    }
+    store.flush(&books, now).unwrap();
+    assert_eq!(lists(), BTreeSet::from(["files.5.json".to_owned()]));
+    assert_eq!(store.manifest().unwrap().files.len(), count);
+
+    // A list that is gone or cut short is found.
+    drop(store);
+    let list = folder.path().join("files.5.json");
+    let json = fs::read(&list).unwrap();
+    for damage in [Some(&json[..json.len() / 2]), None] {
+        match damage {
+            Some(half) => fs::write(&list, half).unwrap(),
+            None => fs::remove_file(&list).unwrap(),
+        }
+        assert!(Store::open(folder.path(), LONDON, 2).is_err());
     }
 }

@@ -49,6 +49,15 @@ impl<'a> Writer<'a> {
         })
     }
 
+    /// A list of files.
+    pub(super) fn write_list(&mut self, name: &str, files: &[&Materialized]) -> anyhow::Result<()> {
+        let json = serde_json::to_vec(files)?;
+        manifest::place(self.folder, name, &json)?;
+        self.written.push(name.to_owned());
+        self.bytes += json.len() as u64;
+        Ok(())
+    }
+
     pub(super) fn done(&self) -> io::Result<()> {
         if self.written.is_empty() { Ok(()) } else { manifest::sync(self.folder) }
     }

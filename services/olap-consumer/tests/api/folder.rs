@@ -27,6 +27,7 @@ pub(crate) fn read(folder: &Path) -> (Manifest, Tables) {
             let mut tables = Tables::new();
             for (file, lines) in lines {
                 assert_eq!(lines.len() as u64, file.row_count, "{}", file.path);
+                check_range(file, &lines);
                 tables.entry(file.table.clone()).or_default().extend(lines);
             }
             for (table, lines) in &mut tables {
@@ -46,6 +47,33 @@ pub(crate) fn read(folder: &Path) -> (Manifest, Tables) {
 pub(crate) fn lines(folder: &Path, table: &str) -> Vec<String> {
     let is_there = Manifest::read(folder).unwrap().is_some();
     if is_there { read(folder).1.remove(table).unwrap_or_default() } else { Vec::new() }
+}
+
+/// What the manifest says of a file's keys and times is what is in it.
+fn check_range(file: &Materialized, lines: &[String]) {
+    let first_of_key = match file.table.as_str() {
+        "trial_balance" => 1,
+        "stock_by_day" | "ar_ageing" => 4,
+        "order_facts" => 11,
+        _ => 0,
+    };
+    let value = |line: &String| {
+        let text = line.split('|').nth(first_of_key).unwrap();
+        match file.table.as_str() {
+            "ar_ageing" => crate::model::day_of(text.parse().unwrap()).to_string(),
+            _ => text.to_owned(),
+        }
+    };
+    let values: Vec<String> = lines.iter().map(value).collect();
+    let range = values.iter().min().cloned().zip(values.iter().max().cloned());
+    assert_eq!(file.range, range, "{}", file.path);
+    let newest = match file.table.as_str() {
+        "stock_snapshot" | "stock_by_day" => {
+            lines.iter().map(|line| line.split('|').nth(3).unwrap().parse().unwrap()).max()
+        }
+        _ => None,
+    };
+    assert_eq!(file.newest, newest, "{}", file.path);
 }
 
 /// How many columns the key of an additive table has.

@@ -368,7 +368,7 @@ fn hundredths(money: &Value) -> i64 {
     whole.parse::<i64>().unwrap() * 100 + parts.parse::<i64>().unwrap()
 }
 
-fn day_of(time: DateTime<Utc>) -> NaiveDate {
+pub(crate) fn day_of(time: DateTime<Utc>) -> NaiveDate {
     time.with_timezone(&LONDON).date_naive()
 }
 

@@ -1,0 +1,92 @@
+//! Which live files are named by the manifest's list, and not by the manifest itself.
+//!
+//! A year of trade has some thousand files, of which a flush changes a few: those that have not changed for long are on a list in a file of
+//! its own, which is written anew only when one of them is gone, or when many more have come to rest.
+
+use std::{collections::BTreeSet, io, path::Path};
+
+use manifest::{Manifest, Materialized};
+
+/// A file rests that was written so many versions ago.
+const RESTS_AFTER: u64 = 1000;
+/// As many are worth a list of their own, or another one.
+const MANY: usize = 64;
+
+/// The live list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Listed {
+    pub(super) name: Option<String>,
+    /// Paths of the files that it names.
+    paths: BTreeSet<String>,
+    pub(super) rests_after: u64,
+}
+
+impl Listed {
+    pub(super) fn read(folder: &Path, manifest: Option<&Manifest>) -> io::Result<Self> {
+        let list = manifest.map(|manifest| manifest.read_list(folder)).transpose()?;
+        let paths = list.into_iter().flatten().map(|file| file.path).collect();
+        let name = manifest.and_then(|manifest| manifest.more_files.clone());
+        Ok(Self { name, paths, rests_after: RESTS_AFTER })
+    }
+
+    pub(super) fn names(&self, file: &Materialized) -> bool {
+        self.paths.contains(&file.path)
+    }
+
+    /// The list of a version, whose live files these are.
+    pub(super) fn next(&self, version: u64, live: &[Materialized]) -> Self {
+        let rests = |file: &&Materialized| {
+            written_in(file).is_some_and(|of| version.saturating_sub(of) >= self.rests_after)
+        };
+        let still_live = live.iter().filter(|file| self.names(file)).count();
+        let others = live.iter().filter(rests).filter(|file| !self.names(file)).count();
+        if still_live == self.paths.len() && others < MANY {
+            return self.clone();
+        }
+        let paths: BTreeSet<String> =
+            live.iter().filter(rests).map(|file| file.path.clone()).collect();
+        if paths.len() < MANY {
+            return Self { name: None, paths: BTreeSet::new(), rests_after: self.rests_after };
+        }
+        Self { name: Some(format!("files.{version}.json")), paths, rests_after: self.rests_after }
+    }
+}
+
+/// The version in which a file was written, as its name tells.
+fn written_in(file: &Materialized) -> Option<u64> {
+    file.path.split('.').nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(versions: impl IntoIterator<Item = u64>) -> Vec<Materialized> {
+        let path = |version| format!("order_facts.{version}.0.parquet");
+        let file = |version| Materialized { path: path(version), ..Materialized::default() };
+        versions.into_iter().map(file).collect()
+    }
+
+    #[test]
+    fn files_that_rest_are_on_a_list_that_changes_seldom() {
+        let none = Listed::read(Path::new("nowhere"), None).unwrap();
+        let few = files(1..64);
+        assert_eq!(none.next(5000, &few), none, "too few");
+        let many = files(1..=64);
+        assert_eq!(none.next(1063, &many), none, "the last does not rest yet");
+        let list = none.next(1064, &many);
+        assert_eq!(list.name.as_deref(), Some("files.1064.json"));
+        assert!(many.iter().all(|file| list.names(file)));
+        // More come, and come to rest.
+        let more = files((1..=127).chain(3000..3100));
+        assert_eq!(list.next(3100, &more), list);
+        let more = files((1..=128).chain(3000..3100));
+        let next = list.next(3100, &more);
+        assert_eq!((next.name.as_deref(), next.paths.len()), (Some("files.3100.json"), 128));
+        // One of them is another file now.
+        let changed = files((2..=128).chain(3000..3102));
+        let next = next.next(3101, &changed);
+        assert_eq!((next.name.as_deref(), next.paths.len()), (Some("files.3101.json"), 127));
+        assert_eq!(next.next(3102, &files(3000..3102)).name, None);
+    }
+}
