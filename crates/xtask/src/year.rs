@@ -27,9 +27,12 @@ pub(crate) struct Year {
     /// A folder of binaries that are built already, `year` among them.
     #[arg(long, conflicts_with = "dev")]
     bin: Option<PathBuf>,
-    /// Leave the stack's data where they are: some 15 GB.
+    /// Leave the stack's data where they are, some 16 GB, and say where that is.
     #[arg(long)]
     keep: bool,
+    /// Measure on what an earlier run has left, and leave it again.
+    #[arg(long)]
+    again: Option<PathBuf>,
 }
 
 pub(crate) fn run(checkout: &Checkout, year: &Year) -> anyhow::Result<()> {
@@ -51,6 +54,7 @@ pub(crate) fn check(checkout: &Checkout, bin: &Path) -> anyhow::Result<()> {
         dev: true,
         bin: None,
         keep: false,
+        again: None,
     };
     measure(checkout, bin, &year)
 }
@@ -58,11 +62,12 @@ pub(crate) fn check(checkout: &Checkout, bin: &Path) -> anyhow::Result<()> {
 fn measure(checkout: &Checkout, bin: &Path, year: &Year) -> anyhow::Result<()> {
     let (parts, interrupt) = (checkout.parts(), &checkout.interrupt);
     let scratch = checkout.scratch("year")?;
+    let folder = year.again.as_deref().unwrap_or(scratch.path());
     let mut command = checkout.command(bin.join("year"));
     command.arg("--data").arg(&year.data).arg("--bin").arg(bin);
     command.arg("--postgres").arg(parts.postgres(interrupt)?);
     command.arg("--nats").arg(parts.nats(interrupt)?);
-    command.arg("--folder").arg(scratch.path());
+    command.arg("--folder").arg(folder);
     command.args(["--lines", &year.lines.to_string(), "--calls", &year.calls.to_string()]);
     command.args(year.last_day.iter().flat_map(|day| ["--last-day", day]));
     let measured = interrupt.run(&mut command);

@@ -54,38 +54,44 @@ struct Known {
     skus: Vec<String>,
 }
 
-/// The last day that is over.
-pub(crate) async fn yesterday(url: &str) -> anyhow::Result<NaiveDate> {
-    let mut db = PgConnection::connect(url).await?;
-    let day = sqlx::query_scalar("select (now() at time zone 'Europe/London')::date - 1");
-    Ok(day.fetch_one(&mut db).await?)
-}
-
+/// Fills the database, unless an earlier run has.
 pub(crate) async fn filled(
     url: &str,
     data: &Path,
     lines: usize,
-    last_day: NaiveDate,
-) -> anyhow::Result<Lived> {
+    last_day: Option<NaiveDate>,
+) -> anyhow::Result<(Lived, NaiveDate)> {
+    let (began, mut db) = (Instant::now(), PgConnection::connect(url).await?);
+    if let Some(lived) = fill::found(&mut db).await? {
+        println!("\nA year that was there: {}.", describe(&lived, &mut db).await?);
+        let last = "select (max(placed_at) at time zone 'Europe/London')::date from orders.orders";
+        return Ok((lived, sqlx::query_scalar(last).fetch_one(&mut db).await?));
+    }
+    let over = "select (now() at time zone 'Europe/London')::date - 1";
+    let last_day = match last_day {
+        Some(day) => day,
+        None => sqlx::query_scalar(over).fetch_one(&mut db).await?,
+    };
     eprintln!("▸ filling Postgres with a year that ends on {last_day}");
-    let began = Instant::now();
     let lived = fill::fill(url, data, lines, last_day).await?;
-    let mut db = PgConnection::connect(url).await?;
-    let size = sqlx::query_scalar("select pg_database_size(current_database())");
-    let size: i64 = size.fetch_one(&mut db).await?;
     println!(
-        "\nA year: {} orders with {} lines, {} events; drawn and copied into Postgres in {} s, {} MiB there.",
-        lived.orders,
-        lived.lines,
-        events(&lived),
-        began.elapsed().as_secs(),
-        mib(size.unsigned_abs())
+        "\nA year: {}; drawn and copied in {} s.",
+        describe(&lived, &mut db).await?,
+        began.elapsed().as_secs()
     );
-    Ok(lived)
+    Ok((lived, last_day))
+}
+
+async fn describe(lived: &Lived, db: &mut PgConnection) -> anyhow::Result<String> {
+    let size = sqlx::query_scalar("select pg_database_size(current_database())");
+    let size: i64 = size.fetch_one(db).await?;
+    let Lived { orders, lines, .. } = lived;
+    let (events, size) = (events(lived), mib(size.unsigned_abs()));
+    Ok(format!("{orders} orders with {lines} lines and {events} events, {size} MiB in Postgres"))
 }
 
 fn events(lived: &Lived) -> u64 {
-    lived.newest.iter().map(|(_, newest)| newest.sequence.unsigned_abs()).sum()
+    lived.newest.iter().map(|newest| newest.sequence.unsigned_abs()).sum()
 }
 
 impl Bench<'_> {
@@ -143,12 +149,12 @@ impl Bench<'_> {
                 counted.map_or(0, |counted| counted.log_id)
             };
             let newest = &self.lived.newest;
-            if newest.iter().all(|(source, newest)| at(source) >= newest.sequence) {
+            if newest.iter().all(|newest| at(newest.source) >= newest.sequence) {
                 return Ok(());
             }
             if told.elapsed() > Duration::from_secs(15) {
                 told = Instant::now();
-                let counted: i64 = newest.iter().map(|(source, _)| at(source)).sum();
+                let counted: i64 = newest.iter().map(|newest| at(newest.source)).sum();
                 eprintln!("  {counted} of {} events are counted", events(self.lived));
             }
             std::thread::sleep(LOOK_EVERY);

@@ -24,9 +24,10 @@ pub(crate) struct Happened<'a> {
 /// An event in its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Logged {
+    pub(crate) source: &'static str,
     pub(crate) sequence: i64,
     pub(crate) id: Uuid,
-    pub(crate) event_type: &'static str,
+    pub(crate) event_type: String,
     /// The `CloudEvents` object.
     pub(crate) payload: String,
 }
@@ -85,14 +86,14 @@ impl EventLog {
         let sequence = self.newest.as_ref().map_or(1, |newest| newest.sequence + 1);
         let rows = &mut self.rows;
         rows.plain(sequence).plain(event_type).plain(self.source).text(&payload).time(at).end()?;
-        self.newest = Some(Logged { sequence, id, event_type, payload });
+        let (source, event_type) = (self.source, event_type.to_owned());
+        self.newest = Some(Logged { source, sequence, id, event_type, payload });
         Ok(id)
     }
 
     /// Its newest event.
-    pub(crate) fn finish(self) -> anyhow::Result<(&'static str, Logged)> {
+    pub(crate) fn finish(self) -> anyhow::Result<Logged> {
         self.rows.finish()?;
-        let newest = self.newest.with_context(|| format!("{} has no event", self.source))?;
-        Ok((self.source, newest))
+        self.newest.with_context(|| format!("{} has no event", self.source))
     }
 }

@@ -10,11 +10,12 @@ use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use testkit::Dice;
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 use crate::{
     books::Books,
     copying::Rows,
-    events::EventLog,
+    events::{EventLog, Logged},
     receivables::Receivables,
     shape::Shape,
     shop::{Lived, Shop, Tables},
@@ -125,6 +126,28 @@ pub(crate) async fn fill(
     Ok(lived)
 }
 
+/// What an earlier run has filled it with, and what came after.
+pub(crate) async fn found(db: &mut PgConnection) -> anyhow::Result<Option<Lived>> {
+    let count =
+        "select (select count(*) from orders.orders), (select count(*) from orders.order_items)";
+    let (orders, lines): (i64, i64) = sqlx::query_as(count).fetch_one(&mut *db).await?;
+    if orders == 0 {
+        return Ok(None);
+    }
+    let mut newest = Vec::new();
+    for source in ["orders", "inventory", "billing", "ledger"] {
+        let last = format!(
+            "select id, (payload->>'id')::uuid, event_type, payload::text
+             from {source}.events_log order by id desc limit 1"
+        );
+        let last: (i64, Uuid, String, String) =
+            sqlx::query_as(AssertSqlSafe(last)).fetch_one(&mut *db).await?;
+        let (sequence, id, event_type, payload) = last;
+        newest.push(Logged { source, sequence, id, event_type, payload });
+    }
+    Ok(Some(Lived { orders: orders.unsigned_abs(), lines: lines.unsigned_abs(), newest }))
+}
+
 /// Drops the indexes that nothing depends on, of the tables that are filled: to be made again when they are. Gives how.
 async fn drop_indexes(db: &mut PgConnection) -> anyhow::Result<Vec<String>> {
     let found: Vec<(String, String)> = sqlx::query_as(
@@ -158,10 +181,10 @@ async fn settle(db: &mut PgConnection, lived: &Lived) -> anyhow::Result<()> {
            else (select count(*) from billing.credit_notes) end"
             .to_owned(),
     ];
-    for (source, newest) in &lived.newest {
-        let sequence = newest.sequence;
+    for newest in &lived.newest {
+        let (source, sequence) = (newest.source, newest.sequence);
         statements.push(format!("select setval('{source}.events_log_id_seq', {sequence})"));
-        for (listener, _) in HEARD.iter().filter(|(_, heard)| heard == source) {
+        for (listener, _) in HEARD.iter().filter(|(_, heard)| *heard == source) {
             // Each stream holds its newest event only: see `streams`.
             statements.push(format!(
                 "insert into {listener}.consumer_positions (source, stream_sequence, log_id, event_id)

@@ -72,7 +72,7 @@ struct Settings {
     /// NATS' server.
     #[arg(long)]
     nats: PathBuf,
-    /// Where all data go.
+    /// Where all data go. What an earlier run has left there is gone on with: only what is missing is filled and counted.
     #[arg(long)]
     folder: PathBuf,
 }
@@ -112,13 +112,8 @@ fn run(settings: &Settings, interrupt: &Interrupt) -> anyhow::Result<()> {
     let mut fleet = Fleet::new(fleet)?;
     fleet.migrate(interrupt)?;
     let url = postgres.admin_url();
-    let last_day = match settings.last_day {
-        Some(day) => day,
-        None => runtime.block_on(bench::yesterday(&url))?,
-    };
-    let lived = runtime
-        .block_on(bench::filled(&url, &settings.data, settings.lines, last_day))
-        .context("filling Postgres")?;
+    let filled = bench::filled(&url, &settings.data, settings.lines, settings.last_day);
+    let (lived, last_day) = runtime.block_on(filled).context("filling Postgres")?;
     runtime.block_on(streams::told(&nats.url(), &lived.newest)).context("NATS")?;
     let bench = bench::Bench { settings, interrupt, runtime, url, last_day, lived: &lived };
     let measured = bench.run(&mut fleet);

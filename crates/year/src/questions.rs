@@ -79,7 +79,8 @@ pub(crate) fn of_round(
         low_stock("low on stock, 1,000 SKUs"),
         ageing("receivables now", None, today),
         ageing("receivables of a past day", Some(day.0), today),
-        ageing_by_customer("receivables by customer", today),
+        ageing_by_customer("receivables by customer", None, today),
+        ageing_by_customer("receivables by customer of a past day", Some(day.0), today),
         trial_balance("trial balance now", None),
         trial_balance("trial balance of a past day", Some(day.0)),
     ];
@@ -227,13 +228,23 @@ fn ageing(name: &'static str, day: Option<NaiveDate>, today: NaiveDate) -> Quest
     Question { name, ask, sql: ageing_sql(day, today) }
 }
 
-fn ageing_by_customer(name: &'static str, today: NaiveDate) -> Question {
-    let ask = Ask::AgeingByCustomer(QueryArAgeingByCustomerRequest::default());
-    let sql = format!(
-        "select concat_ws('|', i.customer_id, {}) from billing.invoices i where i.residual > 0
-         group by i.customer_id order by i.customer_id limit 1000",
-        buckets("i.residual", today)
-    );
+fn ageing_by_customer(name: &'static str, day: Option<NaiveDate>, today: NaiveDate) -> Question {
+    let as_of_date = day.map(|day| day.to_string()).unwrap_or_default();
+    let ask =
+        Ask::AgeingByCustomer(QueryArAgeingByCustomerRequest { as_of_date, ..Default::default() });
+    let sql = match day {
+        None => format!(
+            "select concat_ws('|', i.customer_id, {}) from billing.invoices i where i.residual > 0
+             group by i.customer_id order by i.customer_id limit 1000",
+            buckets("i.residual", today)
+        ),
+        Some(day) => format!(
+            "select concat_ws('|', m.customer_id, {}) from billing.receivable_movements m join billing.invoices i on i.id = m.invoice_id
+             where m.effective_date <= '{day}'
+             group by m.customer_id having sum(m.amount) > 0 order by m.customer_id limit 1000",
+            buckets("m.amount", day)
+        ),
+    };
     Question { name, ask, sql }
 }
 

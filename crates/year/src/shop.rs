@@ -76,7 +76,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Lived {
     /// The newest event of each source.
-    pub(crate) newest: Vec<(&'static str, Logged)>,
+    pub(crate) newest: Vec<Logged>,
     pub(crate) orders: u64,
     pub(crate) lines: u64,
 }

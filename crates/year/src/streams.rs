@@ -9,11 +9,16 @@ use async_nats::jetstream::{self, stream};
 use crate::events::Logged;
 
 /// Each stream's tail is its relay's cursor.
-pub(crate) async fn told(nats_url: &str, newest: &[(&'static str, Logged)]) -> anyhow::Result<()> {
+pub(crate) async fn told(nats_url: &str, newest: &[Logged]) -> anyhow::Result<()> {
     let client = async_nats::connect(nats_url).await?;
     let context = jetstream::new(client);
-    for (source, event) in newest {
+    for event in newest {
+        let source = event.source;
         let name = source.to_ascii_uppercase();
+        // Of an earlier run.
+        if context.get_stream(&name).await.is_ok() {
+            continue;
+        }
         let subjects = vec![format!("bramble.{source}.>")];
         // The relay sees to its other settings.
         let config = stream::Config { name, subjects, allow_direct: true, ..Default::default() };
