@@ -20,8 +20,9 @@ use async_nats::{
     },
 };
 use futures::{Stream, StreamExt};
-use proto::log::v1::{ListEventsRequest, event_log_client::EventLogClient};
-use tokio::time::timeout;
+use proto::log::v1::{ListEventsRequest, ListEventsResponse, event_log_client::EventLogClient};
+use tokio::{task::JoinSet, time::timeout};
+use tonic::{Response, Status};
 
 use crate::{Event, Position, event::stream_name};
 
@@ -50,6 +51,8 @@ pub struct Feed {
     seen: u64,
     /// Arrived and not given yet.
     pending: VecDeque<Event>,
+    /// The next page of a hole, and what it is behind: fetched while the one before is applied.
+    ahead: JoinSet<(i64, Result<ListEventsResponse, Status>)>,
     told: bool,
 }
 
@@ -80,8 +83,8 @@ impl Feed {
             Ok(Arrival { place, event: Event::parse(&message.payload, place) })
         });
         let arrivals = Box::pin(messages.ready_chunks(BATCH_MAX));
-        let pending = VecDeque::new();
-        Ok(Self { source: source.clone(), created, arrivals, seen, pending, told: false })
+        let (source, pending, ahead) = (source.clone(), VecDeque::new(), JoinSet::new());
+        Ok(Self { source, created, arrivals, seen, pending, ahead, told: false })
     }
 
     /// Waits for the next events behind `position`: at least one, in order, the first one's `previous` being the position.
@@ -135,13 +138,20 @@ impl Feed {
 
     /// A page of events behind `after` and up to `up_to`, from the source's own log.
     async fn fetch(&mut self, after: i64, up_to: i64) -> anyhow::Result<Vec<Event>> {
-        tracing::warn!(source = self.source.name, after, up_to, "a hole in the stream");
-        let request = ListEventsRequest {
-            after_sequence: after,
-            page_size: HOLE_PAGE,
-            event_type: String::new(),
+        let page = loop {
+            match self.ahead.join_next().await {
+                Some(page) => {
+                    let (behind, page) = page?;
+                    if behind == after {
+                        break page?;
+                    }
+                }
+                None => {
+                    tracing::warn!(source = self.source.name, after, up_to, "a hole in the stream");
+                    self.ask(after);
+                }
+            }
         };
-        let page = self.source.log.list_events(request).await?.into_inner();
         let mut fetched = Vec::with_capacity(page.events.len());
         let mut last = after;
         for event in page.events.iter().filter(|event| event.sequence <= up_to) {
@@ -150,7 +160,23 @@ impl Feed {
             fetched.push(Event::parse(event.cloud_event.as_bytes(), 0)?);
         }
         ensure!(!fetched.is_empty(), "the log of {} has no event behind {after}", self.source.name);
+        if last < up_to {
+            self.ask(last);
+        }
         Ok(fetched)
+    }
+
+    fn ask(&mut self, after: i64) {
+        let mut log = self.source.log.clone();
+        let request = ListEventsRequest {
+            after_sequence: after,
+            page_size: HOLE_PAGE,
+            event_type: String::new(),
+        };
+        self.ahead.spawn(async move {
+            let page = log.list_events(request).await;
+            (after, page.map(Response::into_inner))
+        });
     }
 
     /// A silent stream is well if it is still the same one, and has nothing new.

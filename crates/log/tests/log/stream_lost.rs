@@ -135,7 +135,13 @@ async fn a_hole_is_given_in_pages_and_never_passed_over() {
     let mut feed = Feed::open(&source, position).await.unwrap();
     let mut sizes = Vec::new();
     while position.log_id < 1200 {
-        let events = feed.next(position).await.unwrap();
+        let mut events = feed.next(position).await.unwrap();
+        if position.log_id == 0 {
+            // Whoever could not apply them asks for the same again, though the next page is under way.
+            let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+            events = feed.next(position).await.unwrap();
+            assert!(events.iter().map(|event| event.id).eq(ids));
+        }
         sizes.push(events.len());
         for event in events {
             assert_eq!(event.previous, position.log_id);
