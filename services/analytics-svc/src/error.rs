@@ -83,10 +83,10 @@ impl Refusal for AnalyticsError {
     fn reason(&self) -> &'static str {
         match self {
             Self::NotMaterializedYet => "NOT_MATERIALIZED_YET",
+            Self::CountedAnew => "COUNTED_ANEW",
             Self::NotFreshEnough(_) => "NOT_FRESH_ENOUGH",
             Self::AgeingNotFound(_) => "AGEING_NOT_FOUND",
             Self::ManifestUnusable(_) => "MANIFEST_UNUSABLE",
-            Self::CountedAnew => "COUNTED_ANEW",
             Self::FileUnusable { .. } => "FILE_UNUSABLE",
             Self::TooManyQueries => "TOO_MANY_QUERIES",
             Self::OutOfTime => "DEADLINE_EXCEEDED",
@@ -117,11 +117,11 @@ impl Refusal for AnalyticsError {
                 vec![fact("table", table), fact("path", path)]
             }
             Self::NotMaterializedYet
+            | Self::CountedAnew
             | Self::AgeingNotFound(None)
             | Self::ManifestUnusable(_)
             | Self::TooManyQueries
             | Self::OutOfTime
-            | Self::CountedAnew
             | Self::SqlRefused(_)
             | Self::SqlUnsupported(_)
             | Self::SqlFailed(_)

@@ -1,6 +1,9 @@
 //! Every SQL statement of the service, one function each.
 //!
-//! Each reads the files of one table in one version. Values are bound, the files too: as one text of a path a line, which DuckDB splits.
+//! Each reads files of one version, of a table or of two that say the same: those that may hold what is asked for, as the manifest tells
+//! ([`pruning`]). DuckDB would open each to find out, and each would have to be found sound first.
+//!
+//! Values are bound, the files too: as one text of a path a line, which DuckDB splits.
 //! Times are bound as text with its offset and read as microseconds, so that no time zone of the machine's has a say; compared as they are,
 //! they let DuckDB skip files. Money is read as text. Statements are prepared each time, for 0.1 ms: one that is kept keeps its last
 //! result as well.
