@@ -114,7 +114,7 @@ impl Comparison<'_> {
             "  importing again changes nothing (events: {})",
             before.trim().replace('\n', ", ")
         );
-        self.print_memory()
+        self.print_use()
     }
 
     /// The first import, during which olap-consumer may be killed.
@@ -227,16 +227,18 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn print_memory(&self) -> anyhow::Result<()> {
-        let mut sum = (0, 0);
-        println!("  resident memory, MiB    now   peak");
+    fn print_use(&self) -> anyhow::Result<()> {
+        let mut sum = (0, 0, 0);
+        println!("  resident memory, MiB    now   peak   processor, s");
         for program in self.running.fleet.programs() {
-            let status = fs::read_to_string(format!("/proc/{}/status", program.pid()))?;
+            let process = PathBuf::from(format!("/proc/{}", program.pid()));
+            let status = fs::read_to_string(process.join("status"))?;
             let (now, peak) = (kib(&status, "VmRSS:")?, kib(&status, "VmHWM:")?);
-            println!("    {:<16} {} {}", program.name(), mib(now), mib(peak));
-            sum = (sum.0 + now, sum.1 + peak);
+            let busy = ticks(&fs::read_to_string(process.join("stat"))?)?;
+            println!("    {:<16} {} {} {}", program.name(), mib(now), mib(peak), seconds(busy));
+            sum = (sum.0 + now, sum.1 + peak, sum.2 + busy);
         }
-        println!("    {:<16} {} {}", "all seven", mib(sum.0), mib(sum.1));
+        println!("    {:<16} {} {} {}", "all seven", mib(sum.0), mib(sum.1), seconds(sum.2));
         Ok(())
     }
 
@@ -276,6 +278,18 @@ fn same(what: &str, found: &Value, wanted: &Value) -> anyhow::Result<()> {
 fn kib(status: &str, name: &str) -> anyhow::Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// Time of a processor, for itself and for calls of the kernel, in the hundredths of a second that Linux counts in.
+fn ticks(stat: &str) -> anyhow::Result<u64> {
+    // Behind the name, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("no such line")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<Result<u64, _>>()?)
+}
+
+fn seconds(ticks: u64) -> String {
+    format!("{:>11}", format!("{}.{}", ticks / 100, ticks % 100 / 10))
 }
 
 fn mib(kib: u64) -> String {
