@@ -92,7 +92,8 @@ impl Folder {
         let stamp = Stamp::of(&file.metadata()?);
         let mut json = Vec::new();
         (&file).take(MANIFEST_MAX_BYTES).read_to_end(&mut json)?;
-        let manifest = Manifest::parse(Path::new(&self.path), &json)?;
+        // That the list of files it names is not there does not mean that nothing is.
+        let manifest = Manifest::parse(Path::new(&self.path), &json).map_err(io::Error::other)?;
         for file in &manifest.files {
             if !is_plain(&file.path) {
                 let why = format!("{:?} is no plain path below the folder", file.path);

@@ -148,6 +148,35 @@ async fn a_manifest_that_names_a_file_outside_its_folder_is_refused() {
 }
 
 #[tokio::test]
+async fn files_that_only_the_list_names_are_read_and_a_list_that_cannot_be_is_said() {
+    let app = App::start().await;
+    let [near, far] = [("2026-11-24T09:00:00Z", "1.00", 1), ("2026-11-23T09:00:00Z", "2.00", 1)]
+        .map(|hour| app.olap.file(SALES, &sales(&[hour])));
+    let list = app.olap.folder.join("files.1.json");
+    let publish = || {
+        let mut manifest = app.olap.manifest(1, vec![near.clone()]);
+        manifest.more_files = Some("files.1.json".to_owned());
+        manifest.write(&app.olap.folder).unwrap();
+    };
+    publish();
+    refused(&app).await.is(Code::Unavailable, "MANIFEST_UNUSABLE");
+    fs::write(&list, serde_json::to_vec(&[&far]).unwrap()).unwrap();
+    let both = ["2026-11-23T09:00:00Z 2.00 1", "2026-11-24T09:00:00Z 1.00 1"];
+    assert_eq!(hours(&app.all_sales().await.unwrap()), both);
+
+    let outside = Materialized { path: "../x".to_owned(), ..far.clone() };
+    fs::write(&list, serde_json::to_vec(&[&outside]).unwrap()).unwrap();
+    publish();
+    assert!(refused(&app).await.message.contains("no plain path"));
+    fs::remove_file(app.olap.folder.join(&far.path)).unwrap();
+    fs::write(&list, serde_json::to_vec(&[&far]).unwrap()).unwrap();
+    heal(&app);
+    is_well(&app).await;
+    publish();
+    blames(&refused(&app).await, &far);
+}
+
+#[tokio::test]
 async fn a_manifest_that_changes_in_place_is_seen() {
     let app = App::start().await;
     app.olap.publish(1, Vec::new());
