@@ -9,6 +9,7 @@ mod commits;
 mod large;
 mod relay_killed;
 mod two_relays;
+mod unconcerned;
 mod consumer_killed;
 mod stream_lost;
 mod restored;

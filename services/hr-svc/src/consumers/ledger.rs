@@ -13,14 +13,16 @@ pub(crate) struct Books;
 impl Apply for Books {
     const TYPES: &'static [&'static str] = &["journal.posted"];
 
-    /// One statement for each journal that books something of ours.
+    /// What was posted by hand, or reverses such, answers nothing that was told here. What cannot be read is to be refused.
+    fn concerns(&self, event: &Event) -> bool {
+        let data: Result<JournalPosted, _> = event.data();
+        data.map_or(true, |data| data.ref_type == "payroll" && !data.source_event_id.is_empty())
+    }
+
+    /// One statement for each.
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
         for event in events {
             let data: JournalPosted = event.data()?;
-            // What was posted by hand, or reverses such, answers nothing that was told here.
-            if data.ref_type != "payroll" || data.source_event_id.is_empty() {
-                continue;
-            }
             let id: PayrollRunId = data.ref_id.parse().map_err(refused)?;
             let event_id: Uuid = data.source_event_id.parse().map_err(refused)?;
             let journal_id: Uuid = data.journal_id.parse().map_err(refused)?;
