@@ -126,7 +126,7 @@ impl FlightSqlService for Sql {
         let what = || AnalyticsError::SqlWorker("it told other than two schemas".to_owned());
         let [dataset_schema, parameter_schema] = schemas.map_err(|_| what())?;
         Ok(ActionCreatePreparedStatementResult {
-            prepared_statement_handle: Prepared::new(query.query).handle()?,
+            prepared_statement_handle: Prepared::new(query.query).handle(),
             dataset_schema,
             parameter_schema,
         })
@@ -162,8 +162,8 @@ impl FlightSqlService for Sql {
         request: Request<PeekableFlightDataStream>,
     ) -> Result<DoPutPreparedStatementResult, Status> {
         let prepared = Prepared::of(&query.prepared_statement_handle)?;
-        let bound = prepared.with(prepared::read(request.into_inner()).await?)?;
-        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(bound.handle()?) })
+        let bound = prepared.bind(request.into_inner()).await?;
+        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(bound.handle()) })
     }
 
     async fn get_flight_info_catalogs(
@@ -410,9 +410,8 @@ impl FlightSqlService for Sql {
 impl Sql {
     #[tracing::instrument(name = "analytics.sql", skip_all)]
     async fn ask(&self, asked: Prepared, request: &Request<Ticket>) -> Result<Answer, Status> {
-        let Prepared { sql, parameters } = asked;
-        let min_position = min_position(request.metadata())?;
-        let question = Question { sql, parameters, columns_only: false, min_position };
+        let (parameters, min_position) = (asked.values(), min_position(request.metadata())?);
+        let question = Question { sql: asked.sql, parameters, columns_only: false, min_position };
         let pieces = self.sandbox.ask(question, turn_by()).await?;
         Ok(Response::new(pieces.map_err(Status::from).boxed()))
     }

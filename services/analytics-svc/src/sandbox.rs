@@ -12,7 +12,6 @@ mod statement;
 mod worker;
 
 pub(crate) use frame::Limits;
-pub(crate) use parameter::{Parameter, Value};
 pub(crate) use worker::work;
 
 use std::{
@@ -68,7 +67,8 @@ pub(crate) struct Sandbox {
 #[derive(Debug, Default)]
 pub(crate) struct Question {
     pub(crate) sql: String,
-    pub(crate) parameters: Vec<Parameter>,
+    /// What stands for each `?` of it: encoded `FlightData`, not looked at.
+    pub(crate) parameters: Vec<Vec<u8>>,
     /// Of which types its columns would be, and then of which the parameters should be. There are no rows.
     pub(crate) columns_only: bool,
     pub(crate) min_position: MinPosition,

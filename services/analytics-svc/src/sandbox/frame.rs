@@ -10,16 +10,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::parameter::Parameter;
-
 /// Of one frame. Answers are cut into pieces that are much smaller; one value may be larger than a piece.
 pub(super) const FRAME_MAX_BYTES: u32 = 16 << 20;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Task {
     pub(super) sql: String,
-    /// What stands for each `?` of it.
-    pub(super) parameters: Vec<Parameter>,
+    /// What stands for each `?` of it: encoded `FlightData` as a stranger sent it.
+    pub(super) parameters: Vec<Vec<u8>>,
     /// Only the answer's columns are wanted, and of which types the parameters should be.
     pub(super) columns_only: bool,
     pub(super) limits: Limits,

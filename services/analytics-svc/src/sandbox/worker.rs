@@ -27,7 +27,8 @@ use serde_json::Value;
 use super::{
     NOTE,
     frame::{FRAME_MAX_BYTES, Failure, Files, Frame, Limits, Task},
-    parameter, placeholders, statement,
+    parameter::{self, Parameter},
+    placeholders, statement,
 };
 use crate::domain::TABLES;
 
@@ -102,7 +103,8 @@ fn run(
     let values = if task.columns_only {
         vec![DuckValue::Null; names.len()]
     } else {
-        parameter::chosen(&names, &task.parameters).map_err(Failure::Refused)?
+        let given = read_parameters(&task.parameters).map_err(Failure::Refused)?;
+        parameter::chosen(&names, &given).map_err(Failure::Refused)?
     };
     let columns = begin(&mut statement, values)?;
     answer.send_columns(&columns)?;
@@ -118,6 +120,18 @@ fn run(
         answer.send_rows(&RecordBatch::from(&rows))?;
     }
     Ok(())
+}
+
+/// Where Arrow panics at them, which ends this process, their sender is told so with its last words.
+fn read_parameters(pieces: &[Vec<u8>]) -> Result<Vec<Parameter>, String> {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {
+        let why = Failure::Refused("the values cannot be read".to_owned());
+        let _ = Frame::Failed(why).write(&mut io::stdout());
+    }));
+    let read = parameter::read(pieces);
+    std::panic::set_hook(before);
+    read
 }
 
 fn line<T: DeserializeOwned>(told: &mut BufReader<Stdin>) -> Result<T, Failure> {

@@ -7,15 +7,16 @@ use arrow::{
     datatypes::{DataType, Field, TimeUnit},
 };
 use arrow_flight::{
-    Action, Ticket,
+    Action, FlightData, Ticket,
     error::FlightError,
     sql::{
         ActionClosePreparedStatementRequest, CommandPreparedStatementQuery, ProstMessageExt,
         client::PreparedStatement,
     },
+    utils::batches_to_flight_data,
 };
 use futures::TryStreamExt;
-use prost::Message;
+use prost::{Message, bytes::Bytes};
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
@@ -130,7 +131,7 @@ async fn values_that_do_not_fit_are_refused_in_clear_words() {
         (json!(["select $sku", "MUG"]), "no value is given for $sku"),
         (json!(["select 1 where ? = date '2026-07-01'", "soon"]), "invalid date field format"),
         (json!(["select 1 + ?::int", "many"]), "Could not convert string 'many' to INT32"),
-        (json!(["select ?", "x".repeat(300_000)]), "256 KiB together"),
+        (json!(["select ?", "x".repeat(600_000)]), "512 KiB together"),
         (json!(many), "up to 1000 values"),
         (json!({"many": ["select ?", [1], [2]]}), "only queries can be asked"),
     ] {
@@ -147,6 +148,24 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 
 async fn prepared(app: &App, sql: &str) -> PreparedStatement<Channel> {
     client(&app.url).await.prepare(sql.to_owned(), None).await.unwrap()
+}
+
+/// As the service makes one, or anybody.
+#[derive(Clone, PartialEq, Message)]
+struct Handle {
+    #[prost(string, tag = "1")]
+    sql: String,
+    #[prost(message, repeated, tag = "2")]
+    values: Vec<FlightData>,
+}
+
+fn handle_of(sql: &str, values: &[FlightData]) -> Vec<u8> {
+    Handle { sql: sql.to_owned(), values: values.to_vec() }.encode_to_vec()
+}
+
+fn ticket_of(handle: Vec<u8>) -> Ticket {
+    let command = CommandPreparedStatementQuery { prepared_statement_handle: handle.into() };
+    Ticket::new(command.as_any().encode_to_vec())
 }
 
 async fn fetch(app: &App, ticket: Ticket) -> Result<RecordBatch, FlightError> {
@@ -194,13 +213,39 @@ async fn what_is_sent_to_be_bound_is_not_trusted() {
     for (values, why) in [
         (batch(vec![("1", two)]), "one row of values at a time"),
         (batch(vec![("1", bytes)]), "value 1: Binary cannot be bound"),
-        (batch(vec![("1", long)]), "the values are too large"),
+        (batch(vec![("1", long)]), "512 KiB together"),
     ] {
         let mut prepared = prepared(&app, "select ?").await;
         prepared.set_parameters(values).unwrap();
-        let refused = prepared.execute().await.unwrap_err().to_string();
+        let refused = answer(&app, &mut prepared).await.unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");
     }
+
+    // Bytes that are not what their heads say.
+    let good = batch(vec![("1", number(1)), ("2", Arc::new(StringArray::from(vec!["x"])))]);
+    let good = batches_to_flight_data(&good.schema(), vec![good]).unwrap();
+    let heads_only = |data: &mut [FlightData]| data[1].data_body = Bytes::new();
+    let no_head = |data: &mut [FlightData]| data[1].data_header = Bytes::new();
+    let cut = |data: &mut [FlightData]| {
+        let head = data[1].data_header.clone();
+        data[1].data_header = head.slice(..head.len() / 2);
+    };
+    let noise = |data: &mut [FlightData]| {
+        data[1].data_body = data[1].data_body.iter().map(|byte| byte ^ 0xff).collect();
+    };
+    let no_columns = |data: &mut [FlightData]| data[0].data_header = Bytes::new();
+    let doubled = |data: &mut [FlightData]| data[1] = data[0].clone();
+    let spoil: [&dyn Fn(&mut [FlightData]); 6] =
+        [&heads_only, &no_head, &cut, &noise, &no_columns, &doubled];
+    for (at, spoil) in spoil.iter().enumerate() {
+        let mut data = good.clone();
+        spoil(&mut data);
+        let handle = handle_of("select ?::bigint, ?::varchar", &data);
+        let refused = fetch(&app, ticket_of(handle)).await.unwrap_err().to_string();
+        assert!(refused.contains("values cannot be read"), "{at}: {refused}");
+    }
+    let handle = handle_of("select ?::bigint, ?::varchar", &good);
+    assert_eq!(fetch(&app, ticket_of(handle)).await.unwrap().column(0), &number(1));
 
     // By name, and nothing.
     let mut named = prepared(&app, "select $a::bigint, $b is null").await;
@@ -216,22 +261,15 @@ async fn what_is_sent_to_be_bound_is_not_trusted() {
     }
 
     // A handle is what a stranger says it is.
-    let lying = |parameters: Value| {
-        json!({"sql": "select ?::varchar", "parameters": parameters}).to_string()
-    };
     for (handle, why) in [
-        ("select 1".to_owned(), "no handle"),
-        (String::new(), "no handle"),
-        (lying(json!([{"name": "1", "value": {"Text": 1}}])), "no handle"),
-        (lying(json!([{"name": "1", "value": {"Decimal": [2, 1, 1000]}}])), "too many digits"),
-        (lying(json!([{"name": "1", "value": {"Decimal": [99, 98, 1]}}])), "too many digits"),
-        (lying(json!([{"name": "1", "value": {"Text": "x".repeat(300_000)}}])), "256 KiB"),
-        (lying(json!(vec![json!({"name": "", "value": "Null"}); 1001])), "1000 values"),
-        ("[".repeat(100_000), "no handle"),
+        (b"select 1".to_vec(), "no handle"),
+        (vec![0xff; 100], "no handle"),
+        (vec![b'\n'; 2 << 20], "no handle"),
+        (handle_of("drop view sales_by_hour", &[]), "only queries can be asked"),
+        (handle_of("select ?", &[]), "the query takes one value, and none is given"),
+        (handle_of("select ?", &[FlightData::default()]), "the values cannot be read"),
     ] {
-        let command = CommandPreparedStatementQuery { prepared_statement_handle: handle.into() };
-        let ticket = Ticket::new(command.as_any().encode_to_vec());
-        let refused = fetch(&app, ticket).await.unwrap_err();
+        let refused = fetch(&app, ticket_of(handle)).await.unwrap_err();
         assert!(refused.to_string().contains(why), "{why}: {refused}");
     }
     // To close one that never was is no harm.
