@@ -150,6 +150,8 @@ async fn prepared(app: &App, sql: &str) -> PreparedStatement<Channel> {
     client(&app.url).await.prepare(sql.to_owned(), None).await.unwrap()
 }
 
+type Spoil<'a> = &'a dyn Fn(&mut [FlightData]);
+
 /// As the service makes one, or anybody.
 #[derive(Clone, PartialEq, Message)]
 struct Handle {
@@ -235,8 +237,7 @@ async fn what_is_sent_to_be_bound_is_not_trusted() {
     };
     let no_columns = |data: &mut [FlightData]| data[0].data_header = Bytes::new();
     let doubled = |data: &mut [FlightData]| data[1] = data[0].clone();
-    let spoil: [&dyn Fn(&mut [FlightData]); 6] =
-        [&heads_only, &no_head, &cut, &noise, &no_columns, &doubled];
+    let spoil: [Spoil<'_>; 6] = [&heads_only, &no_head, &cut, &noise, &no_columns, &doubled];
     for (at, spoil) in spoil.iter().enumerate() {
         let mut data = good.clone();
         spoil(&mut data);
