@@ -268,3 +268,43 @@ async fn a_day_of_which_nothing_is_known_is_not_found() {
     nothing.publish(&app, 15, true);
     assert_eq!(ask(&app, on(nothing.first)).await.unwrap().customers, []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_very_many_customers_takes_little_memory() {
+    const CUSTOMERS: usize = 400_000;
+    let app = App::start().await;
+    let due: NaiveDate = "2026-05-01".parse().unwrap();
+    let first = due;
+    // In an order of their own, as hashes are.
+    let scattered =
+        (1..=CUSTOMERS as u128).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let customers: Vec<u128> = scattered.collect();
+    let owing: Vec<Change> =
+        customers.iter().map(|customer| (first, (*customer, due), 100)).collect();
+    let open = vec![
+        ids(&(1..=CUSTOMERS as u128).collect::<Vec<_>>()),
+        ids(&customers),
+        dates(customers.iter().map(|_| due)),
+        Column::Long(vec![100; CUSTOMERS]),
+    ];
+    let total = i64::try_from(CUSTOMERS).unwrap() * 100;
+    let debts: Debts = [((1, due), total)].into();
+    let history = History { first, ends: vec![debts.clone(), debts], dice: Dice::new(1) };
+    let files =
+        vec![changed(&app, &owing, true), app.olap.rows(OPEN_INVOICES, open), history.ageing(&app)];
+    app.olap.publish(3, files);
+    let mut sorted = customers;
+    sorted.sort_unstable();
+    for (query, late) in [(Query::default(), 1), (on(first), 0)] {
+        let answer = ask(&app, query.clone()).await.unwrap();
+        assert_eq!(answer.customers.len(), 1000);
+        let mut owed = [0; 6];
+        (owed[late], owed[5]) = (100, 100);
+        for (customer, expected) in answer.customers.iter().zip(&sorted) {
+            assert_eq!(shown(customer), (*expected, owed));
+        }
+        let page_token = answer.next_page_token;
+        let behind = ask(&app, Query { page_token, ..query }).await.unwrap();
+        assert_eq!(shown(&behind.customers[0]).0, sorted[1000]);
+    }
+}
