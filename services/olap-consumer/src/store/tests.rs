@@ -456,6 +456,37 @@ fn an_order_is_found_wherever_its_lines_are() {
     assert_eq!(found.len(), kept.rows.len());
 }
 
+#[test]
+fn a_file_that_tells_other_keys_than_it_has_is_found_when_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place { folder: folder.path().to_owned(), calendar: LONDON };
+    let rows: Vec<_> = (1..=3).map(|minute| (line_key(minute, 1), line_of_order(0))).collect();
+    let order = Uuid::from_u128(1);
+    let key = |minute: i64| {
+        let (at, order, line) = line_key(minute, 1);
+        (at, order.0, line.0)
+    };
+    for (version, first, last, is_true) in [(1, 1, 3, true), (2, 0, 3, false), (3, 1, 2, false)] {
+        let note = serde_json::json!({
+            "first": key(first), "last": key(last), "subjects": [order, order],
+        });
+        let mut writer = Writer::new(folder.path(), version);
+        let file = writer.write_noted::<OrderLine>(&rows, Some(note.to_string())).unwrap();
+        let shelf = Arc::new(shelf::open::<OrderLine>(&place, [&file].into_iter()).unwrap());
+        let found = find::<OrderLine>(&place, &shelf, &Mutex::default(), &BTreeSet::from([order]));
+        assert_eq!(found.is_ok(), is_true, "{note}");
+        let change = BTreeMap::from([(line_key(2, 1), line_of_order(1))]);
+        let merged = shelf::merge(&place, &shelf, change, &mut writer);
+        assert_eq!(merged.is_ok(), is_true, "{note}");
+    }
+    // One that tells none, or something else.
+    let mut writer = Writer::new(folder.path(), 4);
+    let file = writer.write::<OrderLine>(&rows).unwrap();
+    assert!(shelf::open::<OrderLine>(&place, [&file].into_iter()).is_err());
+    let file = writer.write_noted::<OrderLine>(&rows, Some("{}".to_owned())).unwrap();
+    assert!(shelf::open::<OrderLine>(&place, [&file].into_iter()).is_err());
+}
+
 /// Places an order of two lines, and gives its second line.
 fn place(books: &SharedBooks, log_id: i64) -> (OrderId, OrderItemId) {
     let at = time("2026-11-24T09:00:00Z") + chrono::TimeDelta::minutes(log_id);
