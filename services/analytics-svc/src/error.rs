@@ -42,7 +42,7 @@ pub(crate) enum AnalyticsError {
     SqlWorker(String),
     #[error("DuckDB failed")]
     DuckDb(#[from] duckdb::Error),
-    #[error("a sum has more digits than any should")]
+    #[error("a sum has more digits than can be told: ask for less of it")]
     SumTooLarge,
     #[error("{0} is no time")]
     NotATime(i64),
@@ -70,9 +70,9 @@ impl Refusal for AnalyticsError {
             }
             Self::SqlRefused(_) | Self::SqlFailed(_) => Code::InvalidArgument,
             Self::SqlUnsupported(_) => Code::Unimplemented,
+            Self::SumTooLarge => Code::OutOfRange,
             Self::SqlWorker(_)
             | Self::DuckDb(_)
-            | Self::SumTooLarge
             | Self::NotATime(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
@@ -96,9 +96,9 @@ impl Refusal for AnalyticsError {
             Self::SqlOutOfMemory => "SQL_OUT_OF_MEMORY",
             Self::SqlOutOfTime => "SQL_OUT_OF_TIME",
             Self::SqlAnswerTooLarge(_) => "SQL_ANSWER_TOO_LARGE",
+            Self::SumTooLarge => "SUM_TOO_LARGE",
             Self::SqlWorker(_)
             | Self::DuckDb(_)
-            | Self::SumTooLarge
             | Self::NotATime(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)

@@ -1,6 +1,6 @@
 //! Days as months: what is summed up by month and by day need not be read by day for long.
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use super::Period;
 
@@ -17,7 +17,7 @@ pub(crate) struct MonthsAndDays {
 }
 
 impl MonthsAndDays {
-    /// The same as these days, where there is nothing on days that are not `known`. Half a month's days at each end, at most.
+    /// The same as these days, where there is nothing on days that are not `known`. Days are hardly more than those of a month.
     pub(crate) fn of((first, last): DaySpan, known: Option<DaySpan>) -> Self {
         let (mut first, mut last) = (first, last);
         if let Some((oldest, newest)) = known {
@@ -34,8 +34,9 @@ impl MonthsAndDays {
         }
         let behind = next(last);
         let (from, until) = (nearest_month(first), nearest_month(behind));
-        let at_edges = (first - from).abs() + (behind - until).abs();
-        if until <= from || behind - first < at_edges * 2 {
+        // A month has as many rows as some two days, and each part is looked for by itself.
+        let by_month = (first - from).abs() + (behind - until).abs() + (until - from) / 15;
+        if until <= from || behind - first <= by_month + TimeDelta::days(2) {
             return Self { more: vec![(first, last)], ..Self::default() };
         }
         let mut all =
@@ -120,8 +121,19 @@ mod tests {
             let mut all = counted(&found);
             all.retain(|day, _| is_known(day));
             prop_assert_eq!(all, wanted);
-            let edges = found.more.iter().chain(&found.less).copied().flat_map(each).count();
-            prop_assert!(edges <= 32, "{:?}", found);
+        }
+    }
+
+    /// All spans of a year and a half from any day of a year on.
+    #[test]
+    fn never_many_days_are_left() {
+        for start in 0..366 {
+            let first = day("2023-12-01") + Days::new(start);
+            for length in 0..550 {
+                let found = MonthsAndDays::of((first, first + Days::new(length)), None);
+                let edges = found.more.iter().chain(&found.less).copied().flat_map(each).count();
+                assert!(edges <= 40, "{found:?}");
+            }
         }
     }
 

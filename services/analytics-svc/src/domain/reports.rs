@@ -110,7 +110,7 @@ pub(crate) struct AccountTotals {
     pub(crate) credit: Decimal,
 }
 
-/// All debits, and all credits. None if a sum has more digits than any should.
+/// All debits, and all credits. None if a sum has too many digits.
 pub(crate) fn totals(accounts: &[AccountTotals]) -> Option<(Decimal, Decimal)> {
     let nothing = (Decimal::ZERO, Decimal::ZERO);
     accounts.iter().try_fold(nothing, |(debit, credit), account| {

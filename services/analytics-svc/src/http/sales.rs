@@ -91,8 +91,8 @@ impl Around {
         Some(Self { day, zone, periods, instants })
     }
 
-    /// `hours` are those between the instants; `newest` is the newest hour in which something was sold. None if a sum has more digits than
-    /// any should.
+    /// `hours` are those between the instants; `newest` is the newest hour in which something was sold. None if a sum has too many
+    /// digits.
     pub(super) fn count(
         &self,
         hours: &[HourOfSales],
