@@ -37,8 +37,8 @@ pub struct Config {
         value_parser = clap::value_parser!(u64).range(10..=3_600_000)
     )]
     pub flush_interval_ms: u64,
-    /// Rows of orders and of stock by day that wait in memory to be written; at so many they are written at once, at twice as many counting
-    /// waits. A thousand take some 400 KiB.
+    /// Rows of orders, of stock by day and of what customers owe by day that wait in memory to be written; at so many they are written at
+    /// once, at twice as many counting waits. A thousand take some 400 KiB.
     #[arg(
         long,
         env = "BRAMBLE_OLAP_FLUSH_ROWS",

@@ -267,7 +267,8 @@ impl Books {
 
     /// Those of them that no write under way has taken.
     pub(crate) fn untaken(&self) -> usize {
-        self.orders.lines.changed().len() + self.stock.days.changed().len()
+        let debts = self.receivables.changes.untaken();
+        self.orders.lines.changed().len() + self.stock.days.changed().len() + debts
     }
 
     /// Moves behind an event, whatever came of it.

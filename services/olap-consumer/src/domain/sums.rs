@@ -48,7 +48,12 @@ impl<K: Ord + Clone, R: Adds> Sums<K, R> {
 
     /// How many rows are in no file.
     pub(crate) fn unwritten(&self) -> usize {
-        self.new.len() + if self.is_written { 0 } else { self.pending.len() }
+        self.untaken() + if self.is_written { 0 } else { self.pending.len() }
+    }
+
+    /// Those of them that no write under way has taken.
+    pub(crate) fn untaken(&self) -> usize {
+        self.new.len()
     }
 
     /// Copies what is to be written, which is all that is pending; none when it is written already. A write that comes to nothing is begun
@@ -123,10 +128,12 @@ mod tests {
         sums.add(1, 5);
         sums.add(2, 7);
         assert_eq!((sums.unwritten(), sums.begin_write()), (2, Some([(1, 5), (2, 7)].into())));
+        assert_eq!((sums.unwritten(), sums.untaken()), (2, 0));
         // While it is written, more comes.
         sums.add(1, 1);
         sums.written(false);
         assert_eq!((sums.unwritten(), sums.pending()), (1, [(1, 6), (2, 7)].into()));
+        assert_eq!(sums.untaken(), 1);
         assert_eq!(sums.begin_write(), Some([(1, 6), (2, 7)].into()));
         sums.add(2, 1);
         sums.written(true);
