@@ -31,11 +31,9 @@ use crate::{
     store::{Look, NotFlushed, Opened, Snapshot, Store, Trace},
 };
 
-const PAGE: i32 = 1000;
+/// Small, since two of each source are in memory.
+const PAGE: i32 = 500;
 const ASK_MAX: Duration = Duration::from_secs(30);
-/// Nobody waits for what is counted beside, so it is written so many times as seldom: a write costs the files that it touches, more than the
-/// rows that are new.
-const WRITTEN_SELDOM: usize = 3;
 /// A service that is away is asked again so often, a second between.
 const ASKED_MAX: u32 = 60;
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -54,9 +52,9 @@ pub(crate) struct Counting {
 /// How much waits in memory, and who is told what is written.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    rows_max: usize,
+    pub(crate) rows_max: usize,
     /// Bytes.
-    written: Arc<AtomicU64>,
+    pub(crate) written: Arc<AtomicU64>,
 }
 
 /// The event behind a difference.
@@ -76,13 +74,6 @@ pub(crate) struct Tracing {
     left: Option<Culprit>,
     /// The first that is just what they lack.
     explains: Option<Culprit>,
-}
-
-impl Limits {
-    /// `rows_max` is what waits at most of what is live.
-    pub(crate) fn beside(rows_max: usize, written: &Arc<AtomicU64>) -> Self {
-        Self { rows_max: rows_max * WRITTEN_SELDOM, written: Arc::clone(written) }
-    }
 }
 
 impl Counting {

@@ -192,7 +192,7 @@ impl Materializer {
     }
 
     async fn count_anew(&self, held: &Held, written: &Arc<AtomicU64>) -> anyhow::Result<u64> {
-        let limits = Limits::beside(self.rows_max, written);
+        let limits = Limits { rows_max: self.rows_max, written: Arc::clone(written) };
         let beside = self.folder.join(BESIDE);
         let counting = Counting::open(&beside, self.calendar, limits).await?;
         let counting = counting.up_to(&self.followers, None, |_, _| ()).await?;

@@ -175,7 +175,7 @@ impl Rebuilder {
     }
 
     fn limits(&self) -> Limits {
-        Limits::beside(self.rows_max, &self.live.beside)
+        Limits { rows_max: self.rows_max, written: Arc::clone(&self.live.beside) }
     }
 
     /// The last day on which the time has come; none when there is no time.
