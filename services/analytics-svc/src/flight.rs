@@ -8,18 +8,15 @@
 //!
 //! A driver that knows only a name and a password sends the token as the password; a handshake gives it back as the bearer token.
 
+mod call;
 mod capabilities;
 mod catalog;
 mod prepared;
 mod session;
 
-use std::time::Duration;
-
-use arrow::array::RecordBatch;
 use arrow_flight::{
-    Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
-    HandshakeResponse, IpcMessage, Ticket,
-    encode::FlightDataEncoderBuilder,
+    Action, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
+    IpcMessage, Ticket,
     flight_service_server::FlightService,
     sql::{
         ActionBeginSavepointRequest, ActionBeginSavepointResult, ActionBeginTransactionRequest,
@@ -30,32 +27,21 @@ use arrow_flight::{
         CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
         CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
         CommandPreparedStatementQuery, CommandPreparedStatementUpdate, CommandStatementIngest,
-        CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult,
-        ProstMessageExt, SqlInfo, TicketStatementQuery,
+        CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult, SqlInfo,
+        TicketStatementQuery,
         server::{FlightSqlService, PeekableFlightDataStream},
     },
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use prost::{Message, bytes::Bytes};
-use proto::analytics::v1::SourcePosition;
-use rpc::{Call, Fields};
-use tokio::time::Instant;
-use tonic::{
-    Request, Response, Status, Streaming,
-    metadata::{AsciiMetadataValue, MetadataMap},
-};
+use prost::bytes::Bytes;
+use tonic::{Request, Response, Status, Streaming, metadata::AsciiMetadataValue};
 
 use crate::{
     AnalyticsError,
-    domain::MinPosition,
-    grpc::read_min_position,
     sandbox::{Question, Sandbox},
 };
+use call::{info, min_position, table, turn_by};
 use prepared::Prepared;
-
-const KEPT_BACK_MAX: Duration = Duration::from_millis(500);
-/// The header that asks for what is counted at least.
-const MIN_POSITION: &str = "bramble-min-position";
 
 const READ_ONLY: AnalyticsError =
     AnalyticsError::SqlUnsupported("nothing can be changed here: only queries can be asked");
@@ -415,50 +401,4 @@ impl Sql {
         let pieces = self.sandbox.ask(question, turn_by()).await?;
         Ok(Response::new(pieces.map_err(Status::from).boxed()))
     }
-}
-
-/// Such as `orders=42,billing=7`.
-fn min_position(headers: &MetadataMap) -> Result<MinPosition, Status> {
-    let (mut fields, mut positions) = (Fields::default(), Vec::new());
-    for header in headers.get_all(MIN_POSITION) {
-        let texts = header.to_str().unwrap_or("=").split(',').map(str::trim);
-        for text in texts.filter(|text| !text.is_empty()) {
-            let position = text.split_once('=').and_then(|(source, sequence)| {
-                let sequence = sequence.trim().parse().ok()?;
-                Some(SourcePosition { source: source.trim().to_owned(), sequence })
-            });
-            match position {
-                Some(position) => positions.push(position),
-                None => fields.bad(MIN_POSITION, "must be such as orders=42,billing=7"),
-            }
-        }
-    }
-    let min_position = read_min_position(&mut fields, positions);
-    fields.done()?;
-    Ok(min_position)
-}
-
-/// What has no turn by then is told so, for which some of its caller's time is kept back.
-fn turn_by() -> Instant {
-    let now = Instant::now();
-    let left = Call::current().map_or(now, |call| call.deadline()) - now;
-    now + left - (left / 4).min(KEPT_BACK_MAX)
-}
-
-/// To be fetched where it was asked for.
-fn info(ticket: &impl ProstMessageExt, request: Request<FlightDescriptor>) -> Response<FlightInfo> {
-    let ticket = Ticket::new(ticket.as_any().encode_to_vec());
-    let info = FlightInfo::new()
-        .with_descriptor(request.into_inner())
-        .with_endpoint(FlightEndpoint::new().with_ticket(ticket));
-    Response::new(info)
-}
-
-fn table(rows: arrow_flight::error::Result<RecordBatch>) -> Answer {
-    let schema = rows.as_ref().map(RecordBatch::schema).ok();
-    let mut encoder = FlightDataEncoderBuilder::new();
-    if let Some(schema) = schema {
-        encoder = encoder.with_schema(schema);
-    }
-    Response::new(encoder.build(stream::once(async { rows })).map_err(Status::from).boxed())
 }

@@ -128,8 +128,6 @@ fn info() -> Result<SqlInfoData> {
     let insensitive = SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive;
     for (name, what) in [
         (I::FlightSqlServerTransaction, SqlSupportedTransaction::None.into()),
-        (I::FlightSqlServerStatementTimeout, 0),
-        (I::FlightSqlServerTransactionTimeout, 0),
         (I::SqlIdentifierCase, insensitive.into()),
         (I::SqlQuotedIdentifierCase, insensitive.into()),
         (I::SqlNullOrdering, SqlNullOrdering::SqlNullsSortedAtEnd.into()),
