@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use futures::future::join_all;
 use manifest::Manifest;
@@ -7,8 +7,8 @@ use testkit::eventually;
 
 use crate::{
     folder,
-    shop::{PATIENCE, Shop},
-    trade::{ended, new_id, placed, trade},
+    shop::{Consumer, PATIENCE, Shop, now},
+    trade::{ended, issued, new_id, placed, trade},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,15 +109,7 @@ async fn bytes_written_are_those_of_the_files() {
 async fn much_is_written_before_it_is_time() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut config = shop.config(dir.path(), &["--flush-rows", "100"]);
-    config.flush_interval_ms = 3_600_000;
-    let clock = std::sync::Arc::new(crate::shop::now);
-    let consumer = crate::shop::Consumer::start(config, clock).await;
-    consumer.is_ready_soon().await;
-    eventually("the first version is written", PATIENCE, async || {
-        Manifest::read(dir.path()).unwrap().is_some()
-    })
-    .await;
+    let consumer = seldom(&shop, dir.path()).await;
     ended(trade(&shop, 300, 52)).await;
     // Nobody asks for it, and the interval has not passed.
     let rows = || folder::lines(dir.path(), "order_facts").len();
@@ -134,4 +126,39 @@ async fn much_is_written_before_it_is_time() {
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, crate::model::tables(&shop, &manifest).await);
     assert!(manifest.version >= 4, "{}", manifest.version);
+}
+
+/// Writes only when a hundred rows wait.
+async fn seldom(shop: &Shop, folder: &Path) -> Consumer {
+    let mut config = shop.config(folder, &["--flush-rows", "100"]);
+    config.flush_interval_ms = 3_600_000;
+    let consumer = Consumer::start(config, Arc::new(now)).await;
+    consumer.is_ready_soon().await;
+    eventually("the first version is written", PATIENCE, async || {
+        Manifest::read(folder).unwrap().is_some()
+    })
+    .await;
+    consumer
+}
+
+/// Each to a customer of its own.
+async fn issue(shop: &Shop, invoices: i64) {
+    let invoices: Vec<_> =
+        (1..=invoices).map(|owed| issued(&new_id(), owed, "2026-12-24")).collect();
+    shop.publish("billing", &invoices).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_debts_are_written_before_it_is_time() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = seldom(&shop, dir.path()).await;
+    issue(&shop, 99).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let debts = || folder::lines(dir.path(), "receivables_by_day").len();
+    assert_eq!(debts(), 0, "so many may wait");
+    issue(&shop, 100).await;
+    eventually("they are written", PATIENCE, async || debts() >= 100).await;
+    consumer.stop().await;
+    assert_eq!(debts(), 199);
 }
