@@ -5,7 +5,7 @@
 //! comes the manifest. What no manifest names any more is deleted a while later ([`retired`]).
 //! Beside what readers need ([`Manifest`]), the manifest's file holds what this service needs to go on.
 //!
-//! Most tables are in memory, in [`Books`], and spread over [`files`]; those that grow with trade are on a [`shelf`], from which a flush
+//! Most tables are in memory, in [`Books`](crate::domain::Books), and spread over [`files`]; those that grow with trade are on a [`shelf`], from which a flush
 //! reads what it must change.
 //!
 //! **Invariant:** this process is the only one that writes here: it holds a lock on the folder.
@@ -30,7 +30,9 @@ mod writer;
 mod listed;
 mod shelf;
 mod summed;
+mod flush;
 mod retired;
+mod stamp;
 mod load;
 mod adopt;
 mod compare;
@@ -42,10 +44,8 @@ mod costs;
 pub(crate) use adopt::adopt;
 pub(crate) use compare::{Difference, Differences, Look, Snapshot, Trace, compare};
 pub(crate) use shelf::{LastDecoded, Place, Shelf, find};
-pub(crate) use tables::Row;
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io,
     os::unix::fs::MetadataExt,
@@ -54,28 +54,20 @@ use std::{
 };
 
 use anyhow::Context;
-use chrono::{DateTime, NaiveDate, Utc};
-use ids::InvoiceId;
-use manifest::{Counted, FILE_NAME, Manifest, Materialized};
+use chrono::{DateTime, Utc};
+use manifest::{FILE_NAME, Manifest, Materialized};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use self::{
-    files::{Files, Plan, plan},
+    flush::{AllFiles, Flush},
     listed::Listed,
     load::{Loaded, load},
     retired::{Retired, keep_manifest},
-    summed::Summed,
+    stamp::Stamp,
     writer::Writer,
 };
-use crate::{
-    OlapError,
-    consumers::SharedBooks,
-    domain::{
-        Ageing, Books, BusinessDays, DayAndDebt, DayAndSku, HourOfSales, Item, LevelOfDay, LineKey,
-        OpenInvoice, OrderLine, OwedMore, Posted, SetAside, SoldInMonth, SoldOnDay,
-    },
-};
+use crate::{OlapError, consumers::SharedBooks, domain::BusinessDays};
 
 /// What the rows mean and which tables there are; raised when folding the same events comes to other rows, so that older folders are
 /// counted anew.
@@ -116,14 +108,6 @@ pub(crate) struct Store {
     lock: File,
 }
 
-/// Whether a file is still the one that it was.
-#[derive(Debug, PartialEq)]
-struct Stamp {
-    inode: (u64, u64),
-    modified: (i64, i64),
-    size_bytes: u64,
-}
-
 /// What a folder holds.
 pub(crate) enum Opened {
     Ready(Box<Store>, Box<SharedBooks>),
@@ -138,42 +122,6 @@ pub(crate) enum Opened {
 pub(crate) struct Held {
     pub(crate) manifest: Manifest,
     _lock: File,
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-struct AllFiles {
-    hours: Files<DateTime<Utc>>,
-    items: Files<String>,
-    invoices: Files<InvoiceId>,
-    days: Files<NaiveDate>,
-    accounts: Files<(NaiveDate, String)>,
-    set_aside: Files<(String, i64)>,
-    stock_days: Arc<Shelf<(NaiveDate, String)>>,
-    lines: Arc<Shelf<LineKey>>,
-    sku_days: Summed<DayAndSku>,
-    sku_months: Summed<DayAndSku>,
-    debts: Summed<DayAndDebt>,
-}
-
-/// What one flush writes, copied from the books at one instant.
-struct Flush {
-    version: u64,
-    written_at: DateTime<Utc>,
-    event_time: Option<DateTime<Utc>>,
-    positions: BTreeMap<String, Counted>,
-    receivables_until: Option<DateTime<Utc>>,
-    hours: Plan<DateTime<Utc>, HourOfSales>,
-    items: Plan<String, Item>,
-    invoices: Plan<InvoiceId, OpenInvoice>,
-    days: Plan<NaiveDate, Ageing>,
-    accounts: Plan<(NaiveDate, String), Posted>,
-    set_aside: Plan<(String, i64), SetAside>,
-    stock_days: BTreeMap<(NaiveDate, String), LevelOfDay>,
-    lines: BTreeMap<LineKey, OrderLine>,
-    /// None where nothing has changed.
-    sku_days: Option<BTreeMap<DayAndSku, SoldOnDay>>,
-    sku_months: Option<BTreeMap<DayAndSku, SoldInMonth>>,
-    debts: Option<BTreeMap<DayAndDebt, OwedMore>>,
 }
 
 /// Why nothing was written.
@@ -296,24 +244,8 @@ impl Store {
         let mut books = books.lock()?;
         let books = &mut *books;
         books.receivables.age(self.place.calendar.day_of(now));
-        let flush = Flush {
-            version: self.manifest().map_or(0, |manifest| manifest.version) + 1,
-            written_at: now,
-            event_time: books.event_time,
-            positions: books.positions.clone(),
-            receivables_until: books.receivables.until,
-            hours: plan(&self.files.hours, &mut books.sales.hours),
-            items: plan(&self.files.items, &mut books.stock.items),
-            invoices: plan(&self.files.invoices, &mut books.receivables.invoices),
-            days: plan(&self.files.days, &mut books.receivables.days),
-            accounts: plan(&self.files.accounts, &mut books.trial_balance.accounts),
-            set_aside: plan(&self.files.set_aside, &mut books.set_aside),
-            stock_days: books.stock.days.begin_write(),
-            lines: books.orders.lines.begin_write(),
-            sku_days: books.orders.by_sku.days.begin_write(),
-            sku_months: books.orders.by_sku.months.begin_write(),
-            debts: books.receivables.changes.begin_write(),
-        };
+        let version = self.manifest().map_or(0, |manifest| manifest.version) + 1;
+        let flush = Flush::begin(version, now, &self.files, books);
         // The very first manifest says that nothing is counted yet.
         let moved = self.manifest().is_none_or(|before| before.positions != flush.positions);
         Ok((moved || flush.changes_a_table()).then_some(flush))
@@ -372,107 +304,6 @@ impl Store {
         }
         Ok((files, all, listed))
     }
-}
-
-impl Stamp {
-    /// None when there is no manifest.
-    fn of_manifest(folder: &Path) -> io::Result<Option<Self>> {
-        match fs::metadata(folder.join(FILE_NAME)) {
-            Ok(found) => Ok(Some(Self {
-                inode: (found.dev(), found.ino()),
-                modified: (found.mtime(), found.mtime_nsec()),
-                size_bytes: found.size(),
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl Flush {
-    fn changes_a_table(&self) -> bool {
-        let unchanged = self.hours.changes.is_empty()
-            && self.items.changes.is_empty()
-            && self.invoices.changes.is_empty()
-            && self.days.changes.is_empty()
-            && self.accounts.changes.is_empty()
-            && self.set_aside.changes.is_empty()
-            && self.stock_days.is_empty()
-            && self.lines.is_empty()
-            && self.sku_days.is_none()
-            && self.sku_months.is_none()
-            && self.debts.is_none();
-        !unchanged
-    }
-
-    /// Writes the new files. Gives all that there are then.
-    fn place(
-        &mut self,
-        place: &Place,
-        before: &AllFiles,
-        writer: &mut Writer<'_>,
-    ) -> anyhow::Result<AllFiles> {
-        let (stock_days, lines) =
-            (std::mem::take(&mut self.stock_days), std::mem::take(&mut self.lines));
-        Ok(AllFiles {
-            hours: write(&self.hours, writer)?,
-            items: write(&self.items, writer)?,
-            invoices: write(&self.invoices, writer)?,
-            days: write(&self.days, writer)?,
-            accounts: write(&self.accounts, writer)?,
-            set_aside: write(&self.set_aside, writer)?,
-            stock_days: shelf::merge(place, &before.stock_days, stock_days, writer)?,
-            lines: shelf::merge(place, &before.lines, lines, writer)?,
-            sku_days: summed::write(place, &before.sku_days, self.sku_days.take(), writer)?,
-            sku_months: summed::write(place, &before.sku_months, self.sku_months.take(), writer)?,
-            debts: summed::write(place, &before.debts, self.debts.take(), writer)?,
-        })
-    }
-}
-
-impl Books {
-    /// After a flush that came to nothing.
-    fn put_back(&mut self, flush: Flush) {
-        self.sales.hours.put_back(flush.hours.changes);
-        self.stock.items.put_back(flush.items.changes);
-        self.stock.days.put_back();
-        self.receivables.invoices.put_back(flush.invoices.changes);
-        self.receivables.days.put_back(flush.days.changes);
-        self.trial_balance.accounts.put_back(flush.accounts.changes);
-        self.set_aside.put_back(flush.set_aside.changes);
-        self.orders.lines.put_back();
-    }
-}
-
-impl AllFiles {
-    fn all(&self) -> Vec<Materialized> {
-        let files = self.hours.values().chain(self.items.values()).chain(self.invoices.values());
-        let files = files.chain(self.days.values()).chain(self.accounts.values());
-        let files = files.chain(self.set_aside.values());
-        let files = files.chain(self.stock_days.values().map(|leaf| &leaf.file));
-        let files = files.chain(self.lines.values().map(|leaf| &leaf.file));
-        let files = files.chain(self.sku_days.all()).chain(self.sku_months.all());
-        files.chain(self.debts.all()).cloned().collect()
-    }
-
-    /// What was being written is in these files.
-    fn written(&self, books: &mut Books) {
-        books.orders.written();
-        books.stock.days.written(|_| false);
-        books.orders.by_sku.days.written(self.sku_days.pending.is_none());
-        books.orders.by_sku.months.written(self.sku_months.pending.is_none());
-        books.receivables.changes.written(self.debts.pending.is_none());
-    }
-}
-
-/// The files of a table after a flush; those that are new are written.
-fn write<R: Row>(plan: &Plan<R::Key, R>, writer: &mut Writer<'_>) -> anyhow::Result<Files<R::Key>> {
-    let mut files = plan.kept.clone();
-    for rows in &plan.new {
-        let Some((first, _)) = rows.first() else { continue };
-        files.insert(first.clone(), writer.write(rows)?);
-    }
-    Ok(files)
 }
 
 fn sha256(bytes: &[u8]) -> String {

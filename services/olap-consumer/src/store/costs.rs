@@ -5,15 +5,16 @@
 #![expect(clippy::print_stderr, reason = "figures are what it is for")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it, helpers of tests too")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, TimeDelta};
-use ids::{CustomerId, OrderId, OrderItemId};
+use ids::{CustomerId, InvoiceId, OrderId, OrderItemId};
+use manifest::Counted;
 use testkit::Dice;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{Amount, Fact, NewLevel, NewLine, OpenInvoice};
+use crate::domain::{Amount, Fact, NewLevel, NewLine, OpenInvoice, OrderLine};
 
 const ZONE: BusinessDays = BusinessDays(chrono_tz::Europe::London);
 const DAYS: u64 = 34;

@@ -1,17 +1,22 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     sync::{Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
-use ids::{CustomerId, OrderId, OrderItemId};
+use chrono::NaiveDate;
+use ids::{CustomerId, InvoiceId, OrderId, OrderItemId};
+use manifest::Counted;
 use proptest::prelude::*;
 use testkit::Dice;
 use uuid::Uuid;
 
-use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, *};
-use crate::domain::{Adds, Amount, Fact, Level, NewLevel, NewLine, SkuSales};
+use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, summed::Summed, tables::Row, *};
+use crate::domain::{
+    Adds, Ageing, Amount, DayAndSku, Fact, HourOfSales, Item, Level, LevelOfDay, LineKey, NewLevel,
+    NewLine, OpenInvoice, OrderLine, OwedMore, Posted, SetAside, SkuSales, SoldInMonth, SoldOnDay,
+};
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
 
@@ -234,7 +239,8 @@ fn many_flushes_in_a_short_time_do_not_fill_the_disk() {
     }
     sell(&books, 1);
     store.flush(&books, time("2026-11-24T09:00:00Z")).unwrap();
-    assert_eq!(store.retired.len(), KEPT_MAX);
+    let live = store.manifest().unwrap().files.len();
+    assert_eq!(store.retired.len(), KEPT_MAX + live);
 }
 
 #[test]
@@ -803,7 +809,7 @@ fn files_that_rest_are_listed_beside_the_manifest_and_versions_are_whole_with_th
         store.flush(&books, now).unwrap();
     }
     let count = store.manifest().unwrap().files.len();
-    assert_eq!((named(), count > 100), ((count, None), true));
+    assert_eq!((named(), count > 80), ((count, None), true));
 
     // A list that cannot be written is none.
     let block = folder.path().join("files.3.json.tmp");
@@ -845,7 +851,7 @@ fn files_that_rest_are_listed_beside_the_manifest_and_versions_are_whole_with_th
     }
     store.flush(&books, now).unwrap();
     assert_eq!(lists(), BTreeSet::from(["files.5.json".to_owned()]));
-    assert_eq!(store.manifest().unwrap().files.len(), count);
+    assert_eq!(store.manifest().unwrap().files.len(), live.files.len());
 
     // A list that is gone or cut short is found.
     drop(store);
