@@ -14,7 +14,7 @@ use super::PARQUET;
 
 /// How long a file stays in any case.
 const KEPT_FOR: Duration = Duration::from_secs(30);
-/// How many do.
+/// How many do, beside as many as are live: those of a folder that was replaced whole stay as long as any.
 pub(super) const KEPT_MAX: usize = 1000;
 
 #[derive(Debug)]
@@ -75,9 +75,10 @@ impl Retired {
 
     pub(super) fn delete_old(&mut self, folder: &Path, live: Option<&Manifest>) {
         let (version, named) = live.map(|live| (live.version, names(live))).unwrap_or_default();
+        let most = KEPT_MAX + named.len();
         while let Some((since, until, _)) = self.files.front()
             && let old = version.saturating_sub(*until) > self.versions_kept
-            && (since.elapsed() >= self.kept_for && old || self.files.len() > KEPT_MAX)
+            && (since.elapsed() >= self.kept_for && old || self.files.len() > most)
             && let Some((.., name)) = self.files.pop_front()
         {
             // A name that was used in vain before may be a live file's now.
@@ -109,4 +110,45 @@ fn old_name(version: u64) -> String {
 fn names(manifest: &Manifest) -> BTreeSet<&str> {
     let files = manifest.files.iter().map(|file| file.path.as_str());
     files.chain(manifest.more_files.as_deref()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+    use manifest::Materialized;
+
+    use super::*;
+
+    #[test]
+    fn files_of_a_version_that_was_replaced_whole_stay_however_many_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let version = |version: u64| {
+            let path = |index| format!("order_facts.{version}.{index}.parquet");
+            let file = |index| Materialized { path: path(index), ..Materialized::default() };
+            Manifest {
+                version,
+                written_at: DateTime::UNIX_EPOCH,
+                event_time: None,
+                positions: BTreeMap::new(),
+                files: (0..2 * KEPT_MAX).map(file).collect(),
+                more_files: None,
+            }
+        };
+        let (before, live) = (version(1), version(2));
+        for file in before.files.iter().chain(&live.files) {
+            fs::write(folder.path().join(&file.path), "").unwrap();
+        }
+        // As after a rebuild was swapped in, and as in one life.
+        let found = Retired::find(folder.path(), Some(&live), 0).unwrap();
+        let mut replaced = Retired { files: VecDeque::new(), kept_for: KEPT_FOR, versions_kept: 0 };
+        replaced.replace(&before, &live);
+        for mut retired in [found, replaced] {
+            retired.delete_old(folder.path(), Some(&live));
+            assert_eq!(retired.files.len(), before.files.len());
+        }
+        let there = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(there, before.files.len() + live.files.len());
+    }
 }
