@@ -5,8 +5,8 @@
 //! comes the manifest. What no manifest names any more is deleted a while later ([`retired`]).
 //! Beside what readers need ([`Manifest`]), the manifest's file holds what this service needs to go on.
 //!
-//! Most tables are in memory, in [`Books`](crate::domain::Books), and spread over [`files`]; those that grow with trade are on a [`shelf`], from which a flush
-//! reads what it must change.
+//! Most tables are in memory, in [`Books`](crate::domain::Books), and spread over [`files`]; those that grow with trade are on a [`shelf`],
+//! from which a flush reads what it must change, or only to add to it ([`summed`]). What becomes of each in a flush is in [`flush`].
 //!
 //! **Invariant:** this process is the only one that writes here: it holds a lock on the folder.
 //!
