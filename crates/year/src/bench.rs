@@ -175,8 +175,11 @@ impl Bench<'_> {
         let manifest = Manifest::read(&folder)?.context("no manifest")?;
         let bytes: u64 = manifest.files.iter().map(|file| file.size_bytes).sum();
         let own = fs::metadata(folder.join(manifest::FILE_NAME))?.len();
+        let list = manifest.more_files.as_ref();
+        let list = list.map(|list| fs::metadata(folder.join(&list.path)));
+        let list = list.transpose()?.map_or(0, |list| list.len());
         println!(
-            "Its folder: {} live files of {} MiB, named by a manifest of {own} bytes.\n",
+            "Its folder: {} live files of {} MiB, named by a manifest of {own} bytes and a list of {list}.\n",
             manifest.files.len(),
             mib(bytes)
         );

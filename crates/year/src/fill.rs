@@ -41,12 +41,13 @@ const LOGS: [&str; 4] = [
     "ledger.events_log (id, event_type, source, payload, recorded_at)",
 ];
 /// What each service has heard from whom, by the time that the year is over.
-const HEARD: [(&str, &str); 5] = [
+const HEARD: [(&str, &str); 6] = [
     ("orders", "billing"),
     ("inventory", "orders"),
     ("billing", "orders"),
     ("ledger", "billing"),
     ("ledger", "inventory"),
+    ("hr", "ledger"),
 ];
 const LIFE_SEED: u64 = 7;
 const TELL_EVERY: Duration = Duration::from_secs(15);

@@ -39,7 +39,7 @@ const POSTGRES: [&str; 6] = [
     "shared_buffers=1GB",
     "work_mem=64MB",
     "maintenance_work_mem=512MB",
-    "max_wal_size=4GB",
+    "max_wal_size=1GB",
     // It is vacuumed once it is filled.
     "autovacuum=off",
     "random_page_cost=1.1",
