@@ -12,6 +12,8 @@
 //! also when no event comes. An event that arrives after midnight, but was logged before any event of the new day, so still counts into its
 //! own day, and the rows behind it are put right.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use ids::{CustomerId, InvoiceId};
 
@@ -77,8 +79,9 @@ pub(crate) struct Receivables {
     pub(crate) changes: Sums<DayAndDebt, OwedMore>,
     /// The time of the newest event: its day is the open one.
     pub(crate) until: Option<DateTime<Utc>>,
-    /// The sum of all residuals.
+    /// The sum of all residuals, and by the last day to pay: a day's row is summed from these, however many invoices are open.
     owed: Amount,
+    due: BTreeMap<NaiveDate, Amount>,
 }
 
 impl Receivables {
@@ -89,9 +92,12 @@ impl Receivables {
         changes: Sums<DayAndDebt, OwedMore>,
         until: Option<DateTime<Utc>>,
     ) -> Self {
-        let mut owed = Amount::ZERO;
-        invoices.rows().values().for_each(|invoice| owed.add(invoice.residual));
-        Self { calendar, invoices, days, changes, until, owed }
+        let (mut owed, mut due) = (Amount::ZERO, BTreeMap::new());
+        for invoice in invoices.rows().values() {
+            owed.add(invoice.residual);
+            due.entry(invoice.due_date).or_insert(Amount::ZERO).add(invoice.residual);
+        }
+        Self { calendar, invoices, days, changes, until, owed, due }
     }
 
     /// A free invoice is never open.
@@ -202,15 +208,15 @@ impl Receivables {
             to_90: nothing,
             over_90: nothing,
         };
-        for invoice in self.invoices.rows().values() {
-            let bucket = match (day - invoice.due_date).num_days() {
+        for (due_date, owed) in &self.due {
+            let bucket = match (day - *due_date).num_days() {
                 ..=0 => &mut ageing.current,
                 1..=30 => &mut ageing.to_30,
                 31..=60 => &mut ageing.to_60,
                 61..=90 => &mut ageing.to_90,
                 91.. => &mut ageing.over_90,
             };
-            bucket.add(invoice.residual);
+            bucket.add(*owed);
         }
         ageing
     }
@@ -219,10 +225,16 @@ impl Receivables {
     fn set(&mut self, id: InvoiceId, after: Option<OpenInvoice>) {
         if let Some(before) = self.invoices.remove(&id) {
             self.owed.take(before.residual);
+            let left = self.due.entry(before.due_date).or_insert(Amount::ZERO);
+            left.take(before.residual);
+            if *left == Amount::ZERO {
+                self.due.remove(&before.due_date);
+            }
             self.change(before, before.residual.negated());
         }
         if let Some(invoice) = after.filter(|invoice| invoice.residual > Amount::ZERO) {
             self.owed.add(invoice.residual);
+            self.due.entry(invoice.due_date).or_insert(Amount::ZERO).add(invoice.residual);
             self.change(invoice, invoice.residual);
             self.invoices.set(id, invoice);
         }
