@@ -16,7 +16,7 @@ def main():
     manifest = json.loads((folder / "manifest.json").read_text())
     files = manifest["files"]
     if "more_files" in manifest:
-        files += json.loads((folder / manifest["more_files"]).read_text())
+        files += json.loads((folder / manifest["more_files"]["path"]).read_text())
     files = [folder / file["path"] for file in files if file["table"] == table]
     rows = polars.read_parquet(files)
     print(json.dumps([{name: str(cell) for name, cell in row.items()} for row in rows.to_dicts()]))

@@ -6,7 +6,8 @@
 //! else's concern.
 //!
 //! Where there are many files, `manifest.json` names those that change often, and a list of the others, `more_files`: a JSON array of the same
-//! entries, in a file of the folder. It is written once in a while and never changes, so that a version costs the disk little.
+//! entries, in a file of the folder. It is written once in a while and never changes, so that a version costs the disk little. It is older
+//! than the manifest, and what it says of files decides which are read at all, so it has a checksum like them.
 //!
 //! **Invariant:** the manifest is replaced whole (written beside, synced, renamed, the folder synced): a reader sees the old one or the new
 //! one, and after a power cut too.
@@ -22,6 +23,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// The manifest's own name in the folder.
@@ -39,9 +41,18 @@ pub struct Manifest {
     pub positions: BTreeMap<String, Counted>,
     /// All that are live, once [`Manifest::parse`] has read the list, too.
     pub files: Vec<Materialized>,
-    /// The name of the list of files that `manifest.json` does not name itself.
+    /// The list of files that `manifest.json` does not name itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub more_files: Option<String>,
+    pub more_files: Option<FileList>,
+}
+
+/// A list of files, in a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileList {
+    /// Its name in the folder.
+    pub path: String,
+    /// Of the whole list, in hex.
+    pub sha256: String,
 }
 
 /// How far a source was counted.
@@ -94,12 +105,16 @@ impl Manifest {
 
     /// The files that are named by the list alone.
     pub fn read_list(&self, folder: &Path) -> io::Result<Vec<Materialized>> {
-        let Some(name) = &self.more_files else { return Ok(Vec::new()) };
+        let Some(list) = &self.more_files else { return Ok(Vec::new()) };
+        let (name, bad) = (&list.path, |why| Err(io::Error::new(io::ErrorKind::InvalidData, why)));
         if Path::new(name).file_name() != Some(name.as_ref()) {
-            let why = format!("{name:?} is no name of a file in the folder");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            return bad(format!("{name:?} is no name of a file in the folder"));
         }
-        Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
+        let json = fs::read(folder.join(name))?;
+        if sha256(&json) != list.sha256 {
+            return bad(format!("the bytes of {name} are not those that were written"));
+        }
+        Ok(serde_json::from_slice(&json)?)
     }
 
     /// Makes this the live version. The files that it names must be on the disk already. Gives the bytes written.
@@ -113,6 +128,18 @@ impl Manifest {
     pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Materialized> {
         self.files.iter().filter(move |file| file.table == table)
     }
+}
+
+impl FileList {
+    /// What is to be in the file of that name.
+    pub fn of(path: &str, json: &[u8]) -> Self {
+        Self { path: path.to_owned(), sha256: sha256(json) }
+    }
+}
+
+/// In hex, as the manifest has it.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a file of the folder so that it is there whole or not at all, after a power cut too.
@@ -174,16 +201,32 @@ mod tests {
         let file = |path: &str| Materialized { path: path.to_owned(), ..Materialized::default() };
         let list = serde_json::to_vec(&[file("a"), file("b")]).unwrap();
         write_whole(folder.path(), "files.1.json", &list).unwrap();
-        live.more_files = Some("files.1.json".to_owned());
+        live.more_files = Some(FileList::of("files.1.json", &list));
         live.write(folder.path()).unwrap();
         let read = Manifest::read(folder.path()).unwrap().unwrap();
         let paths: Vec<&str> = read.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["sales_by_hour/1.parquet", "a", "b"]);
         for other in ["files.2.json", "../files.1.json", "/etc/passwd", "", ".."] {
-            live.more_files = Some(other.to_owned());
+            live.more_files = Some(FileList::of(other, &list));
             live.write(folder.path()).unwrap();
             assert!(Manifest::read(folder.path()).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_list_with_one_bit_turned_is_refused_wherever_the_bit_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut live = manifest(1);
+        let list = serde_json::to_vec(&live.files).unwrap();
+        live.more_files = Some(FileList::of("files.1.json", &list));
+        for at in 0..list.len() {
+            let mut bad = list.clone();
+            bad[at] ^= 1;
+            fs::write(folder.path().join("files.1.json"), bad).unwrap();
+            assert!(live.read_list(folder.path()).is_err(), "{at}");
+        }
+        fs::write(folder.path().join("files.1.json"), &list).unwrap();
+        assert_eq!(live.read_list(folder.path()).unwrap(), live.files);
     }
 
     #[test]

@@ -57,7 +57,6 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use manifest::{FILE_NAME, Manifest, Materialized};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use self::{
     flush::{AllFiles, Flush},
@@ -264,7 +263,7 @@ impl Store {
             event_time: flush.event_time,
             positions: flush.positions.clone(),
             files: all.iter().filter(|file| !listed.names(file)).cloned().collect(),
-            more_files: listed.name.clone(),
+            more_files: listed.list.clone(),
         };
         let olap_consumer = Resume {
             format: FORMAT,
@@ -297,15 +296,8 @@ impl Store {
     ) -> anyhow::Result<(AllFiles, Vec<Materialized>, Listed)> {
         let files = flush.place(&self.place, &self.files, writer)?;
         let all = files.all();
-        let listed = self.listed.next(flush.version, &all);
-        if let Some(name) = listed.name.as_deref().filter(|_| listed.name != self.listed.name) {
-            let named: Vec<_> = all.iter().filter(|file| listed.names(file)).collect();
-            writer.write_list(name, &named)?;
-        }
+        let write = |name: &str, files: &[&Materialized]| writer.write_list(name, files);
+        let listed = self.listed.next(flush.version, &all, write)?;
         Ok((files, all, listed))
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

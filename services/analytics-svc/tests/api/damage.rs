@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use manifest::{FILE_NAME, Materialized};
+use manifest::{FILE_NAME, FileList, Materialized};
 use tonic::Code;
 
 use testkit::{Refusal, refusal};
@@ -152,27 +152,34 @@ async fn files_that_only_the_list_names_are_read_and_a_list_that_cannot_be_is_sa
     let app = App::start().await;
     let [near, far] = [("2026-11-24T09:00:00Z", "1.00", 1), ("2026-11-23T09:00:00Z", "2.00", 1)]
         .map(|hour| app.olap.file(SALES, &sales(&[hour])));
-    let list = app.olap.folder.join("files.1.json");
-    let publish = || {
+    let publish = |list: &FileList| {
         let mut manifest = app.olap.manifest(1, vec![near.clone()]);
-        manifest.more_files = Some("files.1.json".to_owned());
+        manifest.more_files = Some(list.clone());
         manifest.write(&app.olap.folder).unwrap();
     };
-    publish();
+    let list = app.olap.list("files.1.json", std::slice::from_ref(&far));
+    fs::remove_file(app.olap.folder.join(&list.path)).unwrap();
+    publish(&list);
     refused(&app).await.is(Code::Unavailable, "MANIFEST_UNUSABLE");
-    fs::write(&list, serde_json::to_vec(&[&far]).unwrap()).unwrap();
+    // It would have a file passed over.
+    let hour = "2027-11-23T09:00:00.000000Z".to_owned();
+    let lies = Materialized { range: Some((hour.clone(), hour)), ..far.clone() };
+    app.olap.list(&list.path, &[lies]);
+    let refused_list = refused(&app).await;
+    refused_list.is(Code::Unavailable, "MANIFEST_UNUSABLE");
+    assert!(refused_list.message.contains("not those that were"), "{}", refused_list.message);
+    app.olap.list(&list.path, std::slice::from_ref(&far));
     let both = ["2026-11-23T09:00:00Z 2.00 1", "2026-11-24T09:00:00Z 1.00 1"];
     assert_eq!(hours(&app.all_sales().await.unwrap()), both);
 
     let outside = Materialized { path: "../x".to_owned(), ..far.clone() };
-    fs::write(&list, serde_json::to_vec(&[&outside]).unwrap()).unwrap();
-    publish();
+    publish(&app.olap.list(&list.path, &[outside]));
     assert!(refused(&app).await.message.contains("no plain path"));
     fs::remove_file(app.olap.folder.join(&far.path)).unwrap();
-    fs::write(&list, serde_json::to_vec(&[&far]).unwrap()).unwrap();
+    app.olap.list(&list.path, std::slice::from_ref(&far));
     heal(&app);
     is_well(&app).await;
-    publish();
+    publish(&list);
     blames(&refused(&app).await, &far);
 }
 

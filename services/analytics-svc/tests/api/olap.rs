@@ -18,7 +18,7 @@ use arrow::{
     error::ArrowError,
 };
 use chrono::{DateTime, Utc};
-use manifest::{Counted, Manifest, Materialized};
+use manifest::{Counted, FileList, Manifest, Materialized};
 use money::Money;
 use parquet::{
     arrow::ArrowWriter,
@@ -149,6 +149,13 @@ impl Olap {
             sha256,
             ..Materialized::default()
         }
+    }
+
+    /// Writes a list of files that a manifest does not name itself.
+    pub(crate) fn list(&self, name: &str, files: &[Materialized]) -> FileList {
+        let json = serde_json::to_vec(files).unwrap();
+        fs::write(self.folder.join(name), &json).unwrap();
+        FileList::of(name, &json)
     }
 
     /// What the next manifest says, with so much of `orders` counted.

@@ -39,9 +39,7 @@ fn write(olap: &Olap, version: i32) -> Vec<Materialized> {
     let own = if version % 2 == 0 { files.len() } else { files.len() / 2 };
     let mut manifest = olap.manifest(version.into(), files[..own].to_vec());
     if own < files.len() {
-        let list = format!("files.{version}.json");
-        fs::write(olap.folder.join(&list), serde_json::to_vec(&files[own..]).unwrap()).unwrap();
-        manifest.more_files = Some(list);
+        manifest.more_files = Some(olap.list(&format!("files.{version}.json"), &files[own..]));
     }
     manifest.write(&olap.folder).unwrap();
     files

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, io, path::Path};
 
-use manifest::{Manifest, Materialized};
+use manifest::{FileList, Manifest, Materialized};
 
 /// A file rests that was written so many versions ago.
 const RESTS_AFTER: u64 = 1000;
@@ -15,7 +15,7 @@ const MANY: usize = 64;
 /// The live list.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Listed {
-    pub(super) name: Option<String>,
+    pub(super) list: Option<FileList>,
     /// Paths of the files that it names.
     paths: BTreeSet<String>,
     pub(super) rests_after: u64,
@@ -23,32 +23,38 @@ pub(super) struct Listed {
 
 impl Listed {
     pub(super) fn read(folder: &Path, manifest: Option<&Manifest>) -> io::Result<Self> {
-        let list = manifest.map(|manifest| manifest.read_list(folder)).transpose()?;
-        let paths = list.into_iter().flatten().map(|file| file.path).collect();
-        let name = manifest.and_then(|manifest| manifest.more_files.clone());
-        Ok(Self { name, paths, rests_after: RESTS_AFTER })
+        let files = manifest.map(|manifest| manifest.read_list(folder)).transpose()?;
+        let paths = files.into_iter().flatten().map(|file| file.path).collect();
+        let list = manifest.and_then(|manifest| manifest.more_files.clone());
+        Ok(Self { list, paths, rests_after: RESTS_AFTER })
     }
 
     pub(super) fn names(&self, file: &Materialized) -> bool {
         self.paths.contains(&file.path)
     }
 
-    /// The list of a version, whose live files these are.
-    pub(super) fn next(&self, version: u64, live: &[Materialized]) -> Self {
+    /// The list of a version, whose live files these are. One that is new is written, under a name.
+    pub(super) fn next(
+        &self,
+        version: u64,
+        live: &[Materialized],
+        write: impl FnOnce(&str, &[&Materialized]) -> anyhow::Result<FileList>,
+    ) -> anyhow::Result<Self> {
         let rests = |file: &&Materialized| {
             written_in(file).is_some_and(|of| version.saturating_sub(of) >= self.rests_after)
         };
         let still_live = live.iter().filter(|file| self.names(file)).count();
         let others = live.iter().filter(rests).filter(|file| !self.names(file)).count();
         if still_live == self.paths.len() && others < MANY {
-            return self.clone();
+            return Ok(self.clone());
         }
-        let paths: BTreeSet<String> =
-            live.iter().filter(rests).map(|file| file.path.clone()).collect();
-        if paths.len() < MANY {
-            return Self { name: None, paths: BTreeSet::new(), rests_after: self.rests_after };
+        let named: Vec<_> = live.iter().filter(rests).collect();
+        if named.len() < MANY {
+            return Ok(Self { list: None, paths: BTreeSet::new(), rests_after: self.rests_after });
         }
-        Self { name: Some(format!("files.{version}.json")), paths, rests_after: self.rests_after }
+        let list = Some(write(&format!("files.{version}.json"), &named)?);
+        let paths = named.into_iter().map(|file| file.path.clone()).collect();
+        Ok(Self { list, paths, rests_after: self.rests_after })
     }
 }
 
@@ -67,26 +73,34 @@ mod tests {
         versions.into_iter().map(file).collect()
     }
 
+    fn next(listed: &Listed, version: u64, live: &[Materialized]) -> Listed {
+        listed.next(version, live, |name, _| Ok(FileList::of(name, b""))).unwrap()
+    }
+
+    fn name(listed: &Listed) -> Option<&str> {
+        listed.list.as_ref().map(|list| list.path.as_str())
+    }
+
     #[test]
     fn files_that_rest_are_on_a_list_that_changes_seldom() {
         let none = Listed::read(Path::new("nowhere"), None).unwrap();
         let few = files(1..64);
-        assert_eq!(none.next(5000, &few), none, "too few");
+        assert_eq!(next(&none, 5000, &few), none, "too few");
         let many = files(1..=64);
-        assert_eq!(none.next(1063, &many), none, "the last does not rest yet");
-        let list = none.next(1064, &many);
-        assert_eq!(list.name.as_deref(), Some("files.1064.json"));
+        assert_eq!(next(&none, 1063, &many), none, "the last does not rest yet");
+        let list = next(&none, 1064, &many);
+        assert_eq!(name(&list), Some("files.1064.json"));
         assert!(many.iter().all(|file| list.names(file)));
         // More come, and come to rest.
         let more = files((1..=127).chain(3000..3100));
-        assert_eq!(list.next(3100, &more), list);
+        assert_eq!(next(&list, 3100, &more), list);
         let more = files((1..=128).chain(3000..3100));
-        let next = list.next(3100, &more);
-        assert_eq!((next.name.as_deref(), next.paths.len()), (Some("files.3100.json"), 128));
+        let longer = next(&list, 3100, &more);
+        assert_eq!((name(&longer), longer.paths.len()), (Some("files.3100.json"), 128));
         // One of them is another file now.
         let changed = files((2..=128).chain(3000..3102));
-        let next = next.next(3101, &changed);
-        assert_eq!((next.name.as_deref(), next.paths.len()), (Some("files.3101.json"), 127));
-        assert_eq!(next.next(3102, &files(3000..3102)).name, None);
+        let shorter = next(&longer, 3101, &changed);
+        assert_eq!((name(&shorter), shorter.paths.len()), (Some("files.3101.json"), 127));
+        assert_eq!(next(&shorter, 3102, &files(3000..3102)).list, None);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     AllFiles, FORMAT, Saved,
     columns::Reader,
     files::Files,
-    parquet, sha256,
+    parquet,
     shelf::{self, Place},
     summed,
     tables::Row,
@@ -154,7 +154,7 @@ pub(super) fn load_note<R: Row>(
 /// The bytes of a file that are as they were written.
 fn sound(folder: &Path, file: &Materialized) -> anyhow::Result<Vec<u8>> {
     let bytes = fs::read(folder.join(&file.path))?;
-    ensure!(sha256(&bytes) == file.sha256, "its checksum is not the manifest's");
+    ensure!(manifest::sha256(&bytes) == file.sha256, "its checksum is not the manifest's");
     Ok(bytes)
 }
 

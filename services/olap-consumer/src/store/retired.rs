@@ -109,7 +109,7 @@ fn old_name(version: u64) -> String {
 
 fn names(manifest: &Manifest) -> BTreeSet<&str> {
     let files = manifest.files.iter().map(|file| file.path.as_str());
-    files.chain(manifest.more_files.as_deref()).collect()
+    files.chain(manifest.more_files.as_ref().map(|list| list.path.as_str())).collect()
 }
 
 #[cfg(test)]

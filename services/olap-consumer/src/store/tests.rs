@@ -797,7 +797,7 @@ fn files_that_rest_are_listed_beside_the_manifest_and_versions_are_whole_with_th
     let named = || {
         let json = fs::read(folder.path().join(FILE_NAME)).unwrap();
         let own: Manifest = serde_json::from_slice(&json).unwrap();
-        (own.files.len(), own.more_files)
+        (own.files.len(), own.more_files.map(|list| list.path))
     };
     let lists = || {
         let entries = fs::read_dir(folder.path()).unwrap();
@@ -853,13 +853,14 @@ fn files_that_rest_are_listed_beside_the_manifest_and_versions_are_whole_with_th
     assert_eq!(lists(), BTreeSet::from(["files.5.json".to_owned()]));
     assert_eq!(store.manifest().unwrap().files.len(), live.files.len());
 
-    // A list that is gone or cut short is found.
+    // A list that is gone, cut short or another is found.
     drop(store);
     let list = folder.path().join("files.5.json");
     let json = fs::read(&list).unwrap();
-    for damage in [Some(&json[..json.len() / 2]), None] {
+    let other = String::from_utf8(json.clone()).unwrap().replacen("00", "01", 1);
+    for damage in [Some(&json[..json.len() / 2]), Some(other.as_bytes()), None] {
         match damage {
-            Some(half) => fs::write(&list, half).unwrap(),
+            Some(bad) => fs::write(&list, bad).unwrap(),
             None => fs::remove_file(&list).unwrap(),
         }
         assert!(Store::open(folder.path(), LONDON, 2).is_err());

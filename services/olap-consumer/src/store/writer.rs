@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use manifest::Materialized;
+use manifest::{FileList, Materialized};
 
-use super::{PARQUET, parquet, sha256, tables::Row};
+use super::{PARQUET, parquet, tables::Row};
 
 /// Writes the new files of one version. They are on the disk for sure once [`Writer::done`].
 #[derive(Debug)]
@@ -43,19 +43,23 @@ impl<'a> Writer<'a> {
             path,
             row_count: rows.len() as u64,
             size_bytes,
-            sha256: sha256(&bytes),
+            sha256: manifest::sha256(&bytes),
             range: range::<R>(rows),
             newest: rows.iter().filter_map(|(_, row)| row.newest()).max(),
         })
     }
 
     /// A list of files.
-    pub(super) fn write_list(&mut self, name: &str, files: &[&Materialized]) -> anyhow::Result<()> {
+    pub(super) fn write_list(
+        &mut self,
+        name: &str,
+        files: &[&Materialized],
+    ) -> anyhow::Result<FileList> {
         let json = serde_json::to_vec(files)?;
         manifest::place(self.folder, name, &json)?;
         self.written.push(name.to_owned());
         self.bytes += json.len() as u64;
-        Ok(())
+        Ok(FileList::of(name, &json))
     }
 
     pub(super) fn done(&self) -> io::Result<()> {
