@@ -16,8 +16,8 @@
 //!
 //! A folder of an older format is left as it is until the rows of the new one are counted, beside it ([`adopt`]).
 //!
-//! Cost: three syncs, and one for each file in whose range something has changed. Files that rest are named by a list beside the manifest
-//! ([`listed`]), so that naming them costs nothing.
+//! Cost: three syncs, and one for each file in whose range something has changed, all at once ([`placing`]). Files that rest are named by a
+//! list beside the manifest ([`listed`]), so that naming them costs nothing.
 
 mod parquet;
 mod columns;
@@ -26,6 +26,7 @@ mod resting;
 mod by_sku;
 mod debts;
 mod files;
+mod placing;
 mod writer;
 mod listed;
 mod shelf;

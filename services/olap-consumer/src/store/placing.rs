@@ -41,10 +41,14 @@ impl<'a> Placing<'a> {
         for name in &self.names {
             fs::rename(self.beside(name), self.folder.join(name))?;
         }
-        if self.names.is_empty() { Ok(()) } else { manifest::sync(self.folder) }
+        if !self.names.is_empty() {
+            manifest::sync(self.folder)?;
+        }
+        self.names.clear();
+        Ok(())
     }
 
-    /// Files that no manifest will name would only fill the disk.
+    /// Files that are not done, and that no manifest will name, would only fill the disk.
     pub(super) fn undo(&self) {
         for name in &self.names {
             let _ = fs::remove_file(self.beside(name));
@@ -59,7 +63,8 @@ impl<'a> Placing<'a> {
     fn sync(&mut self) -> io::Result<()> {
         let open = std::mem::take(&mut self.open);
         thread::scope(|scope| {
-            let sync = |file| thread::Builder::new().spawn_scoped(scope, || File::sync_all(file));
+            let sync =
+                |file| thread::Builder::new().spawn_scoped(scope, move || File::sync_all(file));
             let syncs = open.iter().map(sync).collect::<io::Result<Vec<_>>>()?;
             let synced = |sync: thread::ScopedJoinHandle<'_, _>| match sync.join() {
                 Ok(synced) => synced,

@@ -355,6 +355,7 @@ impl Kept {
         self.rows.extend(changes.clone());
         let mut writer = Writer::new(self.folder.path(), self.version);
         let next = shelf::merge(&self.place, &self.shelf, changes, &mut writer).unwrap();
+        writer.done().unwrap();
         let before: BTreeSet<_> = self.shelf.values().map(|leaf| leaf.file.path.clone()).collect();
         let new = next.values().filter(|leaf| !before.contains(&leaf.file.path));
         let written = new.map(|leaf| leaf.file.row_count).sum();
@@ -478,6 +479,7 @@ fn a_file_that_tells_other_keys_than_it_has_is_found_when_it_is_read() {
         });
         let mut writer = Writer::new(folder.path(), version);
         let file = writer.write_noted::<OrderLine>(&rows, Some(note.to_string())).unwrap();
+        writer.done().unwrap();
         let shelf = Arc::new(shelf::open::<OrderLine>(&place, [&file].into_iter()).unwrap());
         let found = find::<OrderLine>(&place, &shelf, &Mutex::default(), &BTreeSet::from([order]));
         assert_eq!(found.is_ok(), is_true, "{note}");
@@ -488,8 +490,10 @@ fn a_file_that_tells_other_keys_than_it_has_is_found_when_it_is_read() {
     // One that tells none, or something else.
     let mut writer = Writer::new(folder.path(), 4);
     let file = writer.write::<OrderLine>(&rows).unwrap();
+    writer.done().unwrap();
     assert!(shelf::open::<OrderLine>(&place, [&file].into_iter()).is_err());
     let file = writer.write_noted::<OrderLine>(&rows, Some("{}".to_owned())).unwrap();
+    writer.done().unwrap();
     assert!(shelf::open::<OrderLine>(&place, [&file].into_iter()).is_err());
 }
 
@@ -646,6 +650,7 @@ impl KeptSums {
         let mut writer = Writer::new(self.folder.path(), self.version);
         let pending = self.sums.begin_write();
         self.files = summed::write(&self.place, &self.files, pending, &mut writer).unwrap();
+        writer.done().unwrap();
         self.sums.written(self.files.pending.is_none());
     }
 

@@ -1,23 +1,22 @@
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use manifest::{FileList, Materialized};
 
-use super::{PARQUET, parquet, tables::Row};
+use super::{PARQUET, parquet, placing::Placing, tables::Row};
 
 /// Writes the new files of one version. They are on the disk for sure once [`Writer::done`].
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
-    folder: &'a Path,
+    placing: Placing<'a>,
     version: u64,
     /// How many files each table has got.
     counts: BTreeMap<&'static str, usize>,
-    written: Vec<String>,
     pub(super) bytes: u64,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(folder: &'a Path, version: u64) -> Self {
-        Self { folder, version, counts: BTreeMap::new(), written: Vec::new(), bytes: 0 }
+        Self { placing: Placing::new(folder), version, counts: BTreeMap::new(), bytes: 0 }
     }
 
     pub(super) fn write<R: Row>(&mut self, rows: &[(R::Key, R)]) -> anyhow::Result<Materialized> {
@@ -34,8 +33,7 @@ impl<'a> Writer<'a> {
         let index = self.counts.entry(R::TABLE.name).or_default();
         let path = format!("{}.{}.{index}{PARQUET}", R::TABLE.name, self.version);
         *index += 1;
-        manifest::place(self.folder, &path, &bytes)?;
-        self.written.push(path.clone());
+        self.placing.write(&path, &bytes)?;
         let size_bytes = bytes.len() as u64;
         self.bytes += size_bytes;
         Ok(Materialized {
@@ -56,21 +54,18 @@ impl<'a> Writer<'a> {
         files: &[&Materialized],
     ) -> anyhow::Result<FileList> {
         let json = serde_json::to_vec(files)?;
-        manifest::place(self.folder, name, &json)?;
-        self.written.push(name.to_owned());
+        self.placing.write(name, &json)?;
         self.bytes += json.len() as u64;
         Ok(FileList::of(name, &json))
     }
 
-    pub(super) fn done(&self) -> io::Result<()> {
-        if self.written.is_empty() { Ok(()) } else { manifest::sync(self.folder) }
+    pub(super) fn done(&mut self) -> io::Result<()> {
+        self.placing.done()
     }
 
-    /// Files that no manifest will name would only fill the disk.
+    /// Leaves nothing of them.
     pub(super) fn undo(&self) {
-        for name in &self.written {
-            let _ = fs::remove_file(self.folder.join(name));
-        }
+        self.placing.undo();
     }
 }
 
