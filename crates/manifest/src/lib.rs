@@ -35,6 +35,9 @@ pub struct Manifest {
     /// Ascending with every flush, from 1.
     pub version: u64,
     pub written_at: DateTime<Utc>,
+    /// Whose days business days are, such as `Europe/London`. Empty where the writer is of before it was told.
+    #[serde(default)]
+    pub time_zone: String,
     /// When the newest event that is counted happened.
     pub event_time: Option<DateTime<Utc>>,
     /// How far each source was counted, by its name, such as `orders`.
@@ -179,6 +182,7 @@ mod tests {
         Manifest {
             version,
             written_at: DateTime::UNIX_EPOCH,
+            time_zone: "Europe/London".to_owned(),
             event_time: None,
             positions: BTreeMap::from([("orders".to_owned(), counted)]),
             files: vec![Materialized {

@@ -60,7 +60,7 @@ pub async fn serve(
     pages: TcpListener,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let folder = Folder::new(&config.olap_dir).context("BRAMBLE_OLAP_DIR")?;
+    let folder = Folder::new(&config.olap_dir, config.time_zone).context("BRAMBLE_OLAP_DIR")?;
     let database = Database::open(folder.path(), config).context("cannot open DuckDB")?;
     let folder = Arc::new(folder);
     let sql = flight::Sql { sandbox: Sandbox::new(Arc::clone(&folder), config)? };

@@ -69,9 +69,9 @@ use self::{
 };
 use crate::{OlapError, consumers::SharedBooks, domain::BusinessDays};
 
-/// What the rows mean and which tables there are; raised when folding the same events comes to other rows, so that older folders are
+/// What rows and manifest mean and which tables there are; raised when folding the same events comes to others, so that older folders are
 /// counted anew.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const PARQUET: &str = ".parquet";
 
 /// The manifest's file: what readers need, and what only this service does.
@@ -85,8 +85,6 @@ struct Saved {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Resume {
     format: u32,
-    /// Whose days the rows of `ar_ageing` and `stock_by_day` are.
-    time_zone: String,
     /// The time of the newest event that is counted in `ar_ageing`.
     receivables_until: Option<DateTime<Utc>>,
 }
@@ -261,16 +259,13 @@ impl Store {
         let manifest = Manifest {
             version: flush.version,
             written_at: flush.written_at,
+            time_zone: self.place.calendar.0.name().to_owned(),
             event_time: flush.event_time,
             positions: flush.positions.clone(),
             files: all.iter().filter(|file| !listed.names(file)).cloned().collect(),
             more_files: listed.list.clone(),
         };
-        let olap_consumer = Resume {
-            format: FORMAT,
-            time_zone: self.place.calendar.0.name().to_owned(),
-            receivables_until: flush.receivables_until,
-        };
+        let olap_consumer = Resume { format: FORMAT, receivables_until: flush.receivables_until };
         let mut saved = Saved { manifest, olap_consumer };
         let json = serde_json::to_vec(&saved)?;
         saved.manifest.files = all;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use chrono_tz::Tz;
 use manifest::{Manifest, Materialized};
 use sha2::{Digest, Sha256};
 
@@ -25,6 +26,7 @@ const MANIFEST_MAX_BYTES: u64 = 4 << 20;
 
 pub(crate) struct Folder {
     path: String,
+    time_zone: Tz,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -52,13 +54,13 @@ pub(crate) struct Version {
 }
 
 impl Folder {
-    /// The folder need not be there yet.
-    pub(crate) fn new(path: &Path) -> anyhow::Result<Self> {
+    /// The folder need not be there yet. Its business days must be those of the time zone.
+    pub(crate) fn new(path: &Path, time_zone: Tz) -> anyhow::Result<Self> {
         let path = std::path::absolute(path)?;
         let path = path.to_str().context("the path is not UTF-8")?.trim_end_matches('/');
         let pattern = |c: char| c.is_control() || matches!(c, '*' | '?' | '[' | ']');
         ensure!(!path.contains(pattern), "{path}: DuckDB would take it for a pattern");
-        Ok(Self { path: path.to_owned(), seen: Mutex::default() })
+        Ok(Self { path: path.to_owned(), time_zone, seen: Mutex::default() })
     }
 
     /// Absolute, without a slash at its end.
@@ -94,6 +96,11 @@ impl Folder {
         (&file).take(MANIFEST_MAX_BYTES).read_to_end(&mut json)?;
         // That the list of files it names is not there does not mean that nothing is.
         let manifest = Manifest::parse(Path::new(&self.path), &json).map_err(io::Error::other)?;
+        let (zone, ours) = (manifest.time_zone.as_str(), self.time_zone.name());
+        if !zone.is_empty() && zone != ours {
+            let why = format!("its business days are those of {zone}, not of {ours}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         for file in &manifest.files {
             if !is_plain(&file.path) {
                 let why = format!("{:?} is no plain path below the folder", file.path);

@@ -184,6 +184,26 @@ async fn files_that_only_the_list_names_are_read_and_a_list_that_cannot_be_is_sa
 }
 
 #[tokio::test]
+async fn days_of_another_time_zone_are_nobody_s_answer() {
+    let app = App::start().await;
+    let publish = |orders: i64, time_zone: &str| {
+        let mut manifest = app.olap.manifest(orders, Vec::new());
+        time_zone.clone_into(&mut manifest.time_zone);
+        manifest.write(&app.olap.folder).unwrap();
+    };
+    publish(1, "Asia/Tokyo");
+    let refused = refused(&app).await;
+    refused.is(Code::Unavailable, "MANIFEST_UNUSABLE");
+    let why = "its business days are those of Asia/Tokyo, not of Europe/London";
+    assert!(refused.message.contains(why), "{}", refused.message);
+    // An olap-consumer of before did not tell it.
+    for (orders, time_zone) in [(2, "Europe/London"), (3, "")] {
+        publish(orders, time_zone);
+        assert_eq!(counted(app.all_sales().await.unwrap().watermark.as_ref()), orders);
+    }
+}
+
+#[tokio::test]
 async fn a_manifest_that_changes_in_place_is_seen() {
     let app = App::start().await;
     app.olap.publish(1, Vec::new());

@@ -164,6 +164,7 @@ impl Olap {
         Manifest {
             version: self.versions.fetch_add(1, Ordering::Relaxed),
             written_at: now(),
+            time_zone: String::new(),
             event_time: Some(time("2026-11-24T09:30:00.123456Z")),
             positions: BTreeMap::from([("orders".to_owned(), counted)]),
             files,

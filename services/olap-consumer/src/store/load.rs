@@ -59,9 +59,9 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Loaded> {
     let (zone, resume) = (calendar.0.name(), &saved.olap_consumer);
     ensure!(resume.format == FORMAT, "it is of format {format}, which never was");
     ensure!(
-        resume.time_zone == zone,
+        saved.manifest.time_zone == zone,
         "its days are those of {}, but BRAMBLE_TIME_ZONE is {zone}",
-        resume.time_zone
+        saved.manifest.time_zone
     );
     let (hours, in_hours) = load_table(folder, &saved.manifest, calendar)?;
     let (items, in_items) = load_table(folder, &saved.manifest, calendar)?;

@@ -130,6 +130,7 @@ mod tests {
             Manifest {
                 version,
                 written_at: DateTime::UNIX_EPOCH,
+                time_zone: String::new(),
                 event_time: None,
                 positions: BTreeMap::new(),
                 files: (0..2 * KEPT_MAX).map(file).collect(),

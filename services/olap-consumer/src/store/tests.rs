@@ -276,6 +276,7 @@ fn readers_find_what_they_need_in_the_manifest() {
     assert_eq!((manifest.version, manifest.positions["orders"].log_id), (1, 7));
     assert_eq!(manifest.written_at, time("2026-11-24T09:00:01Z"));
     assert_eq!(manifest.event_time, Some(time("2026-11-24T09:00:00Z")));
+    assert_eq!(manifest.time_zone, "Europe/London");
 }
 
 #[test]
@@ -677,6 +678,7 @@ impl KeptSums {
         let manifest = Manifest {
             version: 1,
             written_at: DateTime::UNIX_EPOCH,
+            time_zone: String::new(),
             event_time: None,
             positions: BTreeMap::new(),
             files,
