@@ -31,7 +31,8 @@ pub const ALL: [Table; 11] = [
     RECEIVABLES_BY_DAY,
 ];
 
-/// A UTC hour of placing (the key), with what was ordered then and not cancelled. An hour without orders has no row.
+/// A UTC hour of placing (the key), with what was ordered then and not cancelled, tax included. A return leaves it as it is. An hour without
+/// orders has no row.
 pub const SALES_BY_HOUR: Table = Table {
     name: "sales_by_hour",
     schema: "message sales_by_hour {

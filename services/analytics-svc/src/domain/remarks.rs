@@ -4,7 +4,9 @@
 pub(super) fn of(table: &str, column: &str) -> Option<&'static str> {
     Some(match (table, column) {
         ("sales_by_hour", "hour") => "Hour in which the orders were placed; the key",
-        ("sales_by_hour", "total_amount") => "Net, of what was ordered then and not cancelled",
+        ("sales_by_hour", "total_amount") => {
+            "With tax, of what was ordered then and not cancelled; a return leaves it"
+        }
         ("sales_by_hour", "order_count") => "Orders placed then and not cancelled",
 
         ("stock_by_day", "qty_on_hand") => "At the end of the day; holds until the SKU's next row",
