@@ -36,8 +36,23 @@ pub(super) fn explained(sql: &str) -> Result<Option<&str>, String> {
 }
 
 fn behind<'a>(sql: &'a str, word: &str) -> Option<&'a str> {
-    let (first, rest) = sql.trim_start().split_once(char::is_whitespace)?;
+    let (first, rest) = behind_comments(sql).split_once(char::is_whitespace)?;
     first.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+fn behind_comments(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let behind = match rest.get(..2) {
+            Some("--") => rest.split_once('\n'),
+            Some("/*") => rest.split_once("*/"),
+            _ => None,
+        };
+        match behind {
+            Some((_, behind)) => rest = behind.trim_start(),
+            None => return rest,
+        }
+    }
 }
 
 /// The tables that a parsed statement reads, if it is one query that may run.
@@ -58,6 +73,7 @@ pub(super) fn tables(
             look.at(statement)?;
             Ok(look.found)
         }
+        Some([]) => Err("there is no statement".to_owned()),
         _ => Err("one statement at a time".to_owned()),
     }
 }

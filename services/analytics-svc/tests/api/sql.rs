@@ -93,7 +93,7 @@ async fn a_python_program_asks_what_nobody_thought_of() {
             "describe stock_snapshot",
             "show tables",
             "objects",
-            "explain select sku from stock_snapshot where qty_on_hand > 5",
+            "-- a plan;\n/* of */ explain select sku from stock_snapshot where qty_on_hand > 5",
         ],
     )
     .await;
@@ -196,6 +196,7 @@ async fn what_is_no_query_over_the_tables_is_refused() {
         "select 1; select 2".to_owned(),
         format!("explain select 1; copy (select 1) to '{there}'"),
         "explain analyze select * from sales_by_hour".to_owned(),
+        "/* a */ explain analyze select * from sales_by_hour".to_owned(),
         "explain -- \nanalyze select * from sales_by_hour".to_owned(),
         "explain (analyze) select * from sales_by_hour".to_owned(),
         "explain (analyze, format json) select * from sales_by_hour".to_owned(),
@@ -241,7 +242,9 @@ async fn what_is_no_query_over_the_tables_is_refused() {
         "select write_log('x')".to_owned(),
         "select sleep_ms(1)".to_owned(),
     ];
-    let groups: [(&str, &[String]); 4] = [
+    let nothing = [" ".to_owned(), "-- nothing".to_owned(), "/* nor here */ ;".to_owned()];
+    let groups: [(&str, &[String]); 5] = [
+        ("there is no statement", &nothing),
         ("only queries can be asked", &no_query),
         ("", &several),
         ("there is no table", &elsewhere),
