@@ -21,7 +21,7 @@ use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use tonic::Request;
 
-use crate::report::{Fleet, Freshness, refusal};
+use crate::report::{Fleet, Freshness, in_order, refusal};
 use file::{Format, Table};
 
 /// An answer may take as long as this to begin.
@@ -48,7 +48,7 @@ pub(crate) struct Export {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Sales by hour, or by something else.
+    /// Sales by hour, or by something else: with tax, but for those by SKU.
     Sales {
         #[arg(long, value_enum, default_value_t = By::Hour)]
         by: By,
@@ -120,6 +120,9 @@ pub(crate) async fn run(export: Export) -> anyhow::Result<()> {
         Some(format) => format,
         None => Format::of(&out).context("say --format csv or --format parquet")?,
     };
+    if let Some(Days { from, to }) = days(&what) {
+        in_order(*from, *to)?;
+    }
     freshness.wait(&fleet).await?;
     let mut pieces = ask(&fleet, query(&what)).await?;
     // The columns come before the first rows, and when there are none.
@@ -153,6 +156,15 @@ fn failed(error: &FlightError) -> anyhow::Error {
     match error {
         FlightError::Tonic(status) => refusal("analytics-svc", status),
         other => anyhow!("analytics-svc: {other}"),
+    }
+}
+
+fn days(what: &What) -> Option<&Days> {
+    match what {
+        What::Sales { days, .. } | What::Ageing { days, .. } | What::OrderLines { days } => {
+            Some(days)
+        }
+        What::Stock { .. } | What::TrialBalance { .. } | What::Sql { .. } => None,
     }
 }
 

@@ -15,7 +15,7 @@ use proto::olap::v1::{
     materializations_service_client::MaterializationsServiceClient, rebuild::State,
 };
 use rpc::{Client, ClientConfig};
-use tokio::time::sleep;
+use tokio::{select, signal::ctrl_c, time::sleep};
 use tonic::{Code, Status};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -66,7 +66,13 @@ pub(crate) async fn run(olap: Olap) -> anyhow::Result<()> {
     let Some(newest) = newest.map_err(|status| refusal(&status))? else {
         bail!("olap-consumer began nothing")
     };
-    judge(&follow(&mut client, newest.rebuild_id).await?)
+    select! {
+        ended = follow(&mut client, newest.rebuild_id) => judge(&ended?),
+        interrupted = ctrl_c() => {
+            interrupted?;
+            bail!("nobody looks on any more, but it goes on: see `bramble olap progress`")
+        }
+    }
 }
 
 /// Shows how far it is until it has ended. Who stops looking stops nothing.

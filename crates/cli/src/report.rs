@@ -7,6 +7,8 @@ mod trial_balance;
 mod stock;
 mod ageing;
 
+use anyhow::ensure;
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use rpc::ClientConfig;
 use tonic::Status;
@@ -112,7 +114,30 @@ pub(crate) fn refusal(service: &str, status: &Status) -> anyhow::Error {
     anyhow::anyhow!("{service}: {} ({:?})", status.message(), status.code())
 }
 
+/// Of days, in the words of the command line.
+pub(crate) fn in_order(from: Option<NaiveDate>, to: Option<NaiveDate>) -> anyhow::Result<()> {
+    ensure!(from.zip(to).is_none_or(|(from, to)| from <= to), "--to is before --from");
+    Ok(())
+}
+
 /// The amount alone: all are in the deployment's one currency.
 fn amount(money: Option<proto::common::v1::Money>) -> String {
     money.map(|money| money.amount).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_day_before_the_first_is_refused() {
+        let day = |text: &str| Some(text.parse().unwrap());
+        let (earlier, later) = (day("2026-11-01"), day("2026-11-02"));
+        for (from, to) in
+            [(None, None), (earlier, None), (None, earlier), (earlier, earlier), (earlier, later)]
+        {
+            assert!(in_order(from, to).is_ok(), "{from:?} {to:?}");
+        }
+        assert_eq!(in_order(later, earlier).unwrap_err().to_string(), "--to is before --from");
+    }
 }

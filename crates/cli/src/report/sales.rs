@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Fleet, amount,
     fresh::{self, Freshness},
-    refusal,
+    in_order, refusal,
     sheet::{Column, Sheet},
 };
 
-/// Sales by hour of placing.
+/// Sales by hour of placing, with tax.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sales {
     /// One day, such as 2017-01-09.
@@ -36,9 +36,10 @@ pub(crate) struct Sales {
 }
 
 pub(super) async fn ask(sales: Sales, fleet: &Fleet) -> anyhow::Result<Sheet> {
-    sales.freshness.wait(fleet).await?;
     let zone = sales.time_zone;
     let (first, last) = (sales.day.or(sales.from), sales.day.or(sales.to));
+    in_order(first, last)?;
+    sales.freshness.wait(fleet).await?;
     let end = last.map(|last| last.checked_add_days(Days::new(1)).context("no such day"));
     let mut request = QuerySalesByHourRequest {
         start_time: first.map(|first| midnight(first, zone)).transpose()?,
