@@ -131,4 +131,6 @@ async fn the_folder_is_read_as_it_is() {
     assert_eq!(stock.iter().map(|row| &row["sku"]).collect::<Vec<_>>(), ["MUG", "TEA"]);
     let owed = read(&world, "open_invoices");
     assert_eq!(owed[0]["residual"], "13.00");
+    assert_eq!(owed[0]["customer_id"].as_str().unwrap().matches('-').count(), 4, "{owed:?}");
+    assert!(read(&world, "set_aside_events").is_empty(), "a table without rows has no file");
 }
