@@ -256,7 +256,23 @@ impl Days {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[test]
+    fn what_is_said_of_any_report_may_stand_before_or_behind_it() {
+        let before = ["export", "--wait-for-fresh", "--patience", "5s", "--out", "x.csv", "stock"];
+        let behind = ["export", "stock", "--wait-for-fresh", "--patience", "5s", "--out", "x.csv"];
+        for said in [before, behind] {
+            let said = std::iter::once("bramble").chain(said);
+            let crate::Command::Export(export) = crate::Cli::parse_from(said).command else {
+                panic!("no export")
+            };
+            let freshness = format!("{:?}", export.freshness);
+            assert_eq!(freshness, "Freshness { wait_for_fresh: true, patience: 5s }");
+        }
+    }
 
     #[test]
     fn days_are_bounds_only_where_they_are_said() {

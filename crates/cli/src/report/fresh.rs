@@ -30,10 +30,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct Freshness {
     /// Wait until everything that has happened so far is in the answer.
-    #[arg(long)]
+    #[arg(long, global = true)]
     wait_for_fresh: bool,
     /// How long to wait for that.
-    #[arg(long, default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, global = true, default_value = "60s", value_parser = duration::parse)]
     patience: Duration,
 }
 
