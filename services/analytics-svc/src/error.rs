@@ -32,12 +32,12 @@ pub(crate) enum AnalyticsError {
     SqlUnsupported(&'static str),
     #[error("{0}")]
     SqlFailed(String),
-    #[error("the query needs more memory than one may have")]
+    #[error("the query needs more memory than one may have, which BRAMBLE_SQL_MEMORY_MIB says")]
     SqlOutOfMemory,
-    #[error("the query took longer than one may")]
+    #[error("the query took longer than one may, which BRAMBLE_SQL_SECONDS_MAX says")]
     SqlOutOfTime,
-    #[error("the answer has more {0} than one may have: ask for it in parts")]
-    SqlAnswerTooLarge(&'static str),
+    #[error("the answer has more {0} than one may have, which {1} says: ask for it in parts")]
+    SqlAnswerTooLarge(&'static str, &'static str),
     #[error("a query's process failed: {0}")]
     SqlWorker(String),
     #[error("DuckDB failed")]
@@ -65,7 +65,7 @@ impl Refusal for AnalyticsError {
                 Code::DeadlineExceeded
             }
             Self::AgeingNotFound(_) => Code::NotFound,
-            Self::TooManyQueries | Self::SqlOutOfMemory | Self::SqlAnswerTooLarge(_) => {
+            Self::TooManyQueries | Self::SqlOutOfMemory | Self::SqlAnswerTooLarge(..) => {
                 Code::ResourceExhausted
             }
             Self::SqlRefused(_) | Self::SqlFailed(_) => Code::InvalidArgument,
@@ -95,7 +95,7 @@ impl Refusal for AnalyticsError {
             Self::SqlFailed(_) => "SQL_FAILED",
             Self::SqlOutOfMemory => "SQL_OUT_OF_MEMORY",
             Self::SqlOutOfTime => "SQL_OUT_OF_TIME",
-            Self::SqlAnswerTooLarge(_) => "SQL_ANSWER_TOO_LARGE",
+            Self::SqlAnswerTooLarge(..) => "SQL_ANSWER_TOO_LARGE",
             Self::SumTooLarge => "SUM_TOO_LARGE",
             Self::SqlWorker(_)
             | Self::DuckDb(_)
@@ -127,7 +127,7 @@ impl Refusal for AnalyticsError {
             | Self::SqlFailed(_)
             | Self::SqlOutOfMemory
             | Self::SqlOutOfTime
-            | Self::SqlAnswerTooLarge(_)
+            | Self::SqlAnswerTooLarge(..)
             | Self::SqlWorker(_)
             | Self::DuckDb(_)
             | Self::SumTooLarge

@@ -291,7 +291,7 @@ async fn a_query_that_wants_too_much_ends_alone() {
             "select count(*) from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3",
             "took longer",
         ),
-        ("select * from range(1001)", "more rows"),
+        ("select * from range(1001)", "more rows than one may have, which BRAMBLE_SQL_ROWS_MAX"),
         ("select repeat('x', 10000) from range(1000)", "more bytes"),
         (&deep, "memory exhausted"),
         (&nested, "depth limit"),
