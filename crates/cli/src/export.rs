@@ -82,6 +82,7 @@ enum What {
         as_of: Option<NaiveDate>,
     },
     /// Each line of each order that was placed, in the order of the files: to sort them would take more memory than a query has.
+    /// Of more than analytics-svc answers at once (a million, unless it is told otherwise), some days at a time.
     OrderLines {
         #[command(flatten)]
         days: Days,
