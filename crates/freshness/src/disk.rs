@@ -11,7 +11,7 @@ use proto::olap::v1::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disk {
     pub(crate) versions: i64,
-    /// Bytes of files, as GetManifest tells.
+    /// Bytes of files, as `GetManifest` tells.
     pub(crate) files: i64,
     /// Bytes of pages that the process made dirty: all that it wrote, in whole pages, its log included.
     pub(crate) pages: i64,
