@@ -100,11 +100,22 @@ impl SharedBooks {
                     self.changed.notify_one();
                     return Ok(folded?);
                 }
-                (lacking, Arc::clone(&*self.lines.lock().map_err(|_| broken_off())?))
+                (lacking, self.shelf()?)
             };
-            lines.extend(self.fetch(shelf, &lacking).await?);
-            looked_for.extend(lacking);
+            match self.fetch(Arc::clone(&shelf), &lacking).await {
+                Ok(found) => {
+                    lines.extend(found);
+                    looked_for.extend(lacking);
+                }
+                // A write has replaced files of it meanwhile, which may be gone: they are in others now.
+                Err(_) if !Arc::ptr_eq(&shelf, &self.shelf()?) => (),
+                Err(error) => return Err(error),
+            }
         }
+    }
+
+    fn shelf(&self) -> anyhow::Result<Arc<Shelf<LineKey>>> {
+        Ok(Arc::clone(&*self.lines.lock().map_err(|_| broken_off())?))
     }
 
     async fn fetch(

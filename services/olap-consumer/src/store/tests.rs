@@ -7,15 +7,20 @@ use std::{
 
 use chrono::NaiveDate;
 use ids::{CustomerId, InvoiceId, OrderId, OrderItemId};
+use log::Event;
 use manifest::Counted;
 use proptest::prelude::*;
 use testkit::Dice;
 use uuid::Uuid;
 
 use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, summed::Summed, tables::Row, *};
-use crate::domain::{
-    Adds, Ageing, Amount, DayAndSku, Fact, HourOfSales, Item, Level, LevelOfDay, LineKey, NewLevel,
-    NewLine, OpenInvoice, OrderLine, OwedMore, Posted, SetAside, SkuSales, SoldInMonth, SoldOnDay,
+use crate::{
+    consumers::{ORDERS, Told},
+    domain::{
+        Adds, Ageing, Amount, DayAndSku, Fact, HourOfSales, Item, Level, LevelOfDay, LineKey,
+        NewLevel, NewLine, OpenInvoice, OrderLine, OwedMore, Posted, SetAside, SkuSales,
+        SoldInMonth, SoldOnDay,
+    },
 };
 
 const LONDON: BusinessDays = BusinessDays(chrono_tz::Europe::London);
@@ -517,6 +522,43 @@ fn place(books: &SharedBooks, log_id: i64) -> (OrderId, OrderItemId) {
     let counted = Counted { stream_sequence: 0, log_id, event_id: Uuid::nil() };
     books.move_to("orders", counted, at);
     (order, OrderItemId(Uuid::from_u128(2)))
+}
+
+#[tokio::test]
+async fn lines_are_found_though_their_file_is_replaced_and_deleted_while_they_are_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = time("2026-11-24T12:00:00Z");
+    let (mut store, books) = open(folder.path(), 0);
+    store.keep_nothing();
+    let (order, line) = place(&books, 1);
+    store.flush(&books, now).unwrap();
+    let before = Arc::clone(&store.files.lines);
+    place(&books, 2);
+    store.flush(&books, now).unwrap();
+    let after = Arc::clone(&store.files.lines);
+    let gone = before.values().next().unwrap().file.path.clone();
+    assert!(!folder.path().join(gone).exists());
+
+    let shipped = |sequence: i64| {
+        let json = serde_json::json!({
+            "id": Uuid::from_u128(7), "type": "order.shipped", "subject": order.to_string(), "time": "2026-11-24T09:30:00Z",
+            "version": 2, "sequence": sequence.to_string(), "previous": "2",
+            "data": { "orderId": order.0, "lines": [{ "lineId": line.0, "quantity": 2 }] },
+        });
+        vec![Told::read(ORDERS, Event::parse(json.to_string().as_bytes(), 0).unwrap())]
+    };
+    // Nothing takes the place of what is gone: then it is an error.
+    books.written(Arc::clone(&before), |_| ()).unwrap();
+    books.count(ORDERS, shipped(3)).await.unwrap_err();
+    // The other is polled once the first looks for the lines.
+    let replaced = async { books.written(after, |_| ()) };
+    let (counted, replaced) = tokio::join!(books.count(ORDERS, shipped(3)), replaced);
+    replaced.unwrap();
+    counted.unwrap();
+    let books = books.lock().unwrap();
+    assert!(books.set_aside.rows().is_empty());
+    let lines: Vec<_> = books.orders.lines.rows().values().collect();
+    assert_eq!(lines.iter().map(|line| line.shipped_quantity).sum::<i32>(), 2, "{lines:?}");
 }
 
 #[test]
