@@ -83,6 +83,9 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
         assert!(json.contains(from), "{from}");
         json.replace(from, to).into_bytes()
     };
+    let saved: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let format = saved["olap_consumer"]["format"].as_u64().unwrap();
+    let told = |format: u64| format!("\"format\":{format}");
     let mut flipped = fs::read(good.path().join(victim("open_invoices"))).unwrap();
     flipped[40] ^= 1;
     let damages: [Damage; 7] = [
@@ -90,7 +93,7 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
         (victim("sales_by_hour"), Some(b"PAR1".to_vec()), &[]),
         (victim("stock_snapshot"), None, &[]),
         ("manifest.json".to_owned(), Some(json.as_bytes()[..json.len() / 2].to_vec()), &[]),
-        ("manifest.json".to_owned(), Some(edited("\"format\":4", "\"format\":5")), &[]),
+        ("manifest.json".to_owned(), Some(edited(&told(format), &told(format + 1))), &[]),
         (
             "manifest.json".to_owned(),
             Some(edited("\"stock_snapshot\"", "\"stock_movements\"")),
