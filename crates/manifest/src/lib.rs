@@ -16,9 +16,10 @@ pub mod tables;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Write},
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use chrono::{DateTime, Utc};
@@ -145,6 +146,25 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// By which a manifest's file is known to be still the one that it was, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    inode: (u64, u64),
+    modified: (i64, i64),
+    size_bytes: u64,
+}
+
+impl Stamp {
+    #[must_use]
+    pub fn of(file: &Metadata) -> Self {
+        Self {
+            inode: (file.dev(), file.ino()),
+            modified: (file.mtime(), file.mtime_nsec()),
+            size_bytes: file.size(),
+        }
+    }
+}
+
 /// Writes a file of the folder so that it is there whole or not at all, after a power cut too.
 pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     place(folder, name, bytes)?;
@@ -153,13 +173,19 @@ pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 
 /// The same, but for sure only after [`sync`]: one serves many files.
 pub fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let (target, beside) = (folder.join(name), folder.join(format!("{name}.tmp")));
+    let (target, beside) = (folder.join(name), beside(folder, name));
     let placed = write_synced(&beside, bytes).and_then(|()| fs::rename(&beside, &target));
     if placed.is_err() {
         // On a full disk half a file would only be in the way.
         let _ = fs::remove_file(&beside);
     }
     placed
+}
+
+/// Where a file is until it is whole.
+#[must_use]
+pub fn beside(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.tmp"))
 }
 
 /// Makes names in the folder survive a power cut.

@@ -33,7 +33,6 @@ mod shelf;
 mod summed;
 mod flush;
 mod retired;
-mod stamp;
 mod load;
 mod adopt;
 mod compare;
@@ -56,7 +55,7 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use manifest::{FILE_NAME, Manifest, Materialized};
+use manifest::{FILE_NAME, Manifest, Materialized, Stamp};
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -64,7 +63,6 @@ use self::{
     listed::Listed,
     load::{Loaded, load},
     retired::{Retired, keep_manifest},
-    stamp::Stamp,
     writer::Writer,
 };
 use crate::{OlapError, consumers::SharedBooks, domain::BusinessDays};
@@ -147,7 +145,7 @@ impl Store {
         }
         let place = Place { folder: folder.to_owned(), calendar };
         // What takes its place from here on is seen.
-        let stamp = Stamp::of_manifest(folder)?;
+        let stamp = stamp(folder)?;
         let loaded = load(&place).context(
             "what is there cannot be trusted; to count it anew from the logs, delete the folder",
         )?;
@@ -221,7 +219,7 @@ impl Store {
         };
         let held = self.lock.metadata()?;
         let same = (found.dev(), found.ino()) == (held.dev(), held.ino());
-        Ok(same && Stamp::of_manifest(&self.place.folder)? == self.stamp)
+        Ok(same && stamp(&self.place.folder)? == self.stamp)
     }
 
     fn flush_changes(&mut self, books: &SharedBooks, now: DateTime<Utc>) -> anyhow::Result<()> {
@@ -279,7 +277,7 @@ impl Store {
         if let Some(before) = &self.saved {
             self.retired.replace(&before.manifest, &saved.manifest);
         }
-        self.stamp = Stamp::of_manifest(&self.place.folder)?;
+        self.stamp = stamp(&self.place.folder)?;
         (self.saved, self.files, self.listed) = (Some(saved), files, listed);
         Ok(())
     }
@@ -295,5 +293,14 @@ impl Store {
         let write = |name: &str, files: &[&Materialized]| writer.write_list(name, files);
         let listed = self.listed.next(flush.version, &all, write)?;
         Ok((files, all, listed))
+    }
+}
+
+/// None when there is no manifest.
+fn stamp(folder: &Path) -> io::Result<Option<Stamp>> {
+    match fs::metadata(folder.join(FILE_NAME)) {
+        Ok(found) => Ok(Some(Stamp::of(&found))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -6,17 +6,16 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File, Metadata},
+    fs::{self, File},
     io::{self, Read},
     ops::RangeBounds,
-    os::unix::fs::MetadataExt,
     path::{Component, Path},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, ensure};
 use chrono_tz::Tz;
-use manifest::{Manifest, Materialized};
+use manifest::{Manifest, Materialized, Stamp};
 use sha2::{Digest, Sha256};
 
 use super::pruning;
@@ -36,13 +35,6 @@ struct Seen {
     /// Kept open, so that no later manifest gets the same inode and is taken for this one.
     _file: File,
     version: Arc<Version>,
-}
-
-#[derive(PartialEq)]
-struct Stamp {
-    inode: (u64, u64),
-    modified: (i64, i64),
-    size_bytes: u64,
 }
 
 /// One version of the materializations.
@@ -174,16 +166,6 @@ impl Version {
         let sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
         let named = next.files.iter().map(|file| (file.sha256.clone(), file.path.clone()));
         named.filter(|file| sound.contains(file)).collect()
-    }
-}
-
-impl Stamp {
-    fn of(file: &Metadata) -> Self {
-        Self {
-            inode: (file.dev(), file.ino()),
-            modified: (file.mtime(), file.mtime_nsec()),
-            size_bytes: file.size(),
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! A table is made additive by: a row type that is [`Adds`] (its zero is a row that is not there) and, in the store, a row with
 //! `AddsUp` and `Rests`; a [`Sums`] in the books, to which whoever changes a row adds the difference; and a line each where the tables are
-//! listed (`store.rs`, `store/load.rs`, `store/compare.rs`).
+//! listed (`store/flush.rs`, `store/load.rs`, `store/compare.rs`).
 
 use std::collections::BTreeMap;
 

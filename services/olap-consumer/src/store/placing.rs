@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     panic,
-    path::{Path, PathBuf},
+    path::Path,
     thread,
 };
 
@@ -30,7 +30,7 @@ impl<'a> Placing<'a> {
     /// Under a name that no file has.
     pub(super) fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.names.push(name.to_owned());
-        let mut file = File::create(self.beside(name))?;
+        let mut file = File::create(manifest::beside(self.folder, name))?;
         file.write_all(bytes)?;
         self.open.push(file);
         if self.open.len() < TOGETHER { Ok(()) } else { self.sync() }
@@ -39,7 +39,7 @@ impl<'a> Placing<'a> {
     pub(super) fn done(&mut self) -> io::Result<()> {
         self.sync()?;
         for name in &self.names {
-            fs::rename(self.beside(name), self.folder.join(name))?;
+            fs::rename(manifest::beside(self.folder, name), self.folder.join(name))?;
         }
         if !self.names.is_empty() {
             manifest::sync(self.folder)?;
@@ -51,13 +51,9 @@ impl<'a> Placing<'a> {
     /// Files that are not done, and that no manifest will name, would only fill the disk.
     pub(super) fn undo(&self) {
         for name in &self.names {
-            let _ = fs::remove_file(self.beside(name));
+            let _ = fs::remove_file(manifest::beside(self.folder, name));
             let _ = fs::remove_file(self.folder.join(name));
         }
-    }
-
-    fn beside(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.tmp"))
     }
 
     fn sync(&mut self) -> io::Result<()> {
