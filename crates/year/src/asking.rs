@@ -75,12 +75,9 @@ impl Asker {
 
     pub(crate) async fn ask(&mut self, what: &Ask) -> anyhow::Result<(Answer, Duration)> {
         let mut client = self.analytics.clone();
-        let what = what.clone();
-        let began = Instant::now();
-        Ok(match what {
+        Ok(match what.clone() {
             Ask::Hours(request) => {
-                let said = client.query_sales_by_hour(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.query_sales_by_hour(request)).await?;
                 let rows = said.hours.iter().map(|hour| {
                     let at = hour.hour.and_then(|at| DateTime::from_timestamp(at.seconds, 0));
                     let at = at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
@@ -93,8 +90,7 @@ impl Asker {
                 (rows.collect(), took)
             }
             Ask::Periods(request) => {
-                let said = client.query_sales_by_period(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.query_sales_by_period(request)).await?;
                 let rows = said.periods.iter().map(|period| {
                     row([
                         &period.start_date,
@@ -105,18 +101,15 @@ impl Asker {
                 (rows.collect(), took)
             }
             Ask::Skus(request) => {
-                let said = client.query_sales_by_sku(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.query_sales_by_sku(request)).await?;
                 (said.skus.iter().map(sku).collect(), took)
             }
             Ask::Top(request) => {
-                let said = client.get_top_products(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.get_top_products(request)).await?;
                 (said.skus.iter().map(sku).collect(), took)
             }
             Ask::Stock(request) => {
-                let said = client.get_stock_snapshot(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.get_stock_snapshot(request)).await?;
                 let rows = said.levels.iter().map(|level| {
                     row([
                         &level.sku,
@@ -127,18 +120,15 @@ impl Asker {
                 (rows.collect(), took)
             }
             Ask::Ageing(request) => {
-                let said = client.get_ar_ageing(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.get_ar_ageing(request)).await?;
                 (vec![ageing(&said)], took)
             }
             Ask::AgeingByCustomer(request) => {
-                let said = client.query_ar_ageing_by_customer(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.query_ar_ageing_by_customer(request)).await?;
                 (said.customers.iter().map(customer).collect(), took)
             }
             Ask::LowStock(request) => {
-                let said = client.query_low_stock(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.query_low_stock(request)).await?;
                 let rows = said.items.iter().map(|item| {
                     let levels = [item.qty_on_hand, item.reserved_qty, item.reorder_point];
                     row([&item.sku, &levels.map(|n| n.to_string()).join("|")])
@@ -146,11 +136,11 @@ impl Asker {
                 (rows.collect(), took)
             }
             Ask::TrialBalance(request) => {
-                let said = client.get_trial_balance(request).await?.into_inner();
-                let took = began.elapsed();
+                let (said, took) = timed(client.get_trial_balance(request)).await?;
                 (said.accounts.iter().map(account).collect(), took)
             }
             Ask::Panel(panel, day) => {
+                let began = Instant::now();
                 let said = self.get(&format!("/api/{}?day={day}", panel.name())).await?;
                 let took = began.elapsed();
                 (panel.rows(&serde_json::from_slice(&said)?)?, took)
@@ -220,6 +210,15 @@ impl Panel {
             Self::Orders => values(list("orders")?, &["order_id", "status", "paid", "total"]),
         })
     }
+}
+
+/// What a call answers, and how long that takes.
+async fn timed<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> anyhow::Result<(T, Duration)> {
+    let began = Instant::now();
+    let said = call.await?.into_inner();
+    Ok((said, began.elapsed()))
 }
 
 fn values(list: &[Value], names: &[&str]) -> Answer {
