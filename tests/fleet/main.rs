@@ -19,4 +19,5 @@ mod export;
 mod low_stock;
 mod dashboard;
 mod verify;
+mod own_writes;
 mod traces;

@@ -206,21 +206,25 @@ impl World {
 
     /// And take it back.
     async fn post_by_hand(&self) {
-        let line =
-            |account: &str, debit, credit| NewLine { account: account.to_owned(), debit, credit };
-        let journal = NewJournal {
-            effective_date: "2026-11-01".to_owned(),
-            description: "what was in the till".to_owned(),
-            lines: vec![line("1200", money("50.00"), None), line("3200", None, money("50.00"))],
-            ..Default::default()
-        };
-        let request = PostJournalRequest { journal: Some(journal), ..Default::default() };
         let mut books = LedgerServiceClient::new(self.client("ledger-svc"));
-        let posted = books.post_journal(request).await.unwrap().into_inner();
+        let posted = books.post_journal(till_money()).await.unwrap().into_inner();
         let request = ReverseJournalRequest {
             journal_id: posted.journal.unwrap().journal_id,
             ..Default::default()
         };
         books.reverse_journal(request).await.unwrap();
     }
+}
+
+/// What was in the till.
+pub(crate) fn till_money() -> PostJournalRequest {
+    let line =
+        |account: &str, debit, credit| NewLine { account: account.to_owned(), debit, credit };
+    let journal = NewJournal {
+        effective_date: "2026-11-01".to_owned(),
+        description: "what was in the till".to_owned(),
+        lines: vec![line("1200", money("50.00"), None), line("3200", None, money("50.00"))],
+        ..Default::default()
+    };
+    PostJournalRequest { journal: Some(journal), ..Default::default() }
 }

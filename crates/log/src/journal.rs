@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
-use crate::{NewEvent, settled::Gaps, status::Progress};
+use crate::{NewEvent, end::End, settled::Gaps, status::Progress};
 
 /// The event log of this service: its schema's `events_log`.
 #[derive(Debug, Clone)]
@@ -14,6 +14,7 @@ pub struct Log {
     pub(crate) committed: Arc<Notify>,
     pub(crate) gaps: Arc<Mutex<Gaps>>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) end: Arc<End>,
 }
 
 impl Log {
@@ -25,6 +26,7 @@ impl Log {
             committed: Arc::default(),
             gaps: Arc::default(),
             progress: Arc::default(),
+            end: Arc::default(),
         }
     }
 

@@ -1,12 +1,18 @@
 //! Who may call what: permissions are read from the protos, tokens are JWTs signed with Ed25519.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use http::HeaderMap;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use prost_reflect::DescriptorPool;
+use prost_reflect::{
+    DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel,
+};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -39,6 +45,8 @@ pub(crate) enum Rule {
 pub(crate) struct Access {
     /// By path, such as `/bramble.orders.v1.OrdersService/GetOrder`.
     rules: HashMap<String, Rule>,
+    /// Paths of the methods that change something.
+    writes: HashSet<String>,
     /// By service, for those whose protos are not ours.
     foreign: HashMap<&'static str, Rule>,
     key: Option<DecodingKey>,
@@ -62,7 +70,9 @@ impl Access {
         let key = config.auth_public_key.as_deref().map(read_key).transpose()?;
         let open = config.open || key.is_none();
         let foreign = foreign.iter().map(|(name, needs)| (*name, Rule::Needs((*needs).to_owned())));
-        Ok(Self { rules: rules()?, foreign: foreign.collect(), key, open })
+        let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+        let (rules, writes) = (rules(&pool)?, writes(&pool));
+        Ok(Self { rules, writes, foreign: foreign.collect(), key, open })
     }
 
     /// Whether those without a token are served.
@@ -74,6 +84,11 @@ impl Access {
     pub(crate) fn rule(&self, path: &str) -> Option<&Rule> {
         let service = || path.strip_prefix('/')?.split_once('/').map(|(service, _)| service);
         self.rules.get(path).or_else(|| self.foreign.get(service()?))
+    }
+
+    /// Whether a method of ours changes something, as its proto tells.
+    pub(crate) fn writes(&self, path: &str) -> bool {
+        self.writes.contains(path)
     }
 
     pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Identity, Status> {
@@ -136,8 +151,7 @@ fn unauthenticated(reason: &str, message: &str) -> Status {
 }
 
 /// The rules of all methods by path, such as `/bramble.orders.v1.OrdersService/GetOrder`.
-fn rules() -> anyhow::Result<HashMap<String, Rule>> {
-    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+fn rules(pool: &DescriptorPool) -> anyhow::Result<HashMap<String, Rule>> {
     let option = pool
         .get_extension_by_name("bramble.auth.v1.access")
         .context("the access option is not among the descriptors")?;
@@ -159,10 +173,24 @@ fn rules() -> anyhow::Result<HashMap<String, Rule>> {
                 None if public => Rule::Public,
                 None => Rule::Nobody,
             };
-            rules.insert(format!("/{}/{}", service.full_name(), method.name()), rule);
+            rules.insert(path_of(&method), rule);
         }
     }
     Ok(rules)
+}
+
+fn writes(pool: &DescriptorPool) -> HashSet<String> {
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let writes = methods.filter(|method| {
+        let options = method.method_descriptor_proto().options.as_ref();
+        options.is_none_or(|options| options.idempotency_level() != IdempotencyLevel::NoSideEffects)
+    });
+    writes.map(|method| path_of(&method)).collect()
+}
+
+/// As it is called.
+fn path_of(method: &MethodDescriptor) -> String {
+    format!("/{}/{}", method.parent_service().full_name(), method.name())
 }
 
 #[cfg(test)]
@@ -170,8 +198,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn methods_that_only_read_say_so() {
+        let pool = DescriptorPool::decode(proto::DESCRIPTORS).unwrap();
+        let writes = writes(&pool);
+        let reads = ["Get", "BatchGet", "List", "Query", "Verify", "Watch", "Read", "Top"];
+        let method = |path: &String| path.rsplit('/').next().unwrap().to_owned();
+        let silent: Vec<_> = writes
+            .iter()
+            .filter(|path| reads.iter().any(|read| method(path).starts_with(read)))
+            .collect();
+        assert!(silent.is_empty(), "{silent:?}");
+        assert!(writes.contains("/bramble.orders.v1.OrdersService/PlaceOrder"));
+    }
+
+    #[test]
     fn every_method_says_who_may_call_it() {
-        let rules = rules().unwrap();
+        let rules = rules(&DescriptorPool::decode(proto::DESCRIPTORS).unwrap()).unwrap();
         let silent: Vec<_> = rules.iter().filter(|(_, rule)| **rule == Rule::Nobody).collect();
         assert!(silent.is_empty(), "{silent:?}");
         let place = &rules["/bramble.orders.v1.OrdersService/PlaceOrder"];

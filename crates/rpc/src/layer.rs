@@ -22,6 +22,7 @@ use crate::{
     body,
     call::{Call, Permissions},
     error::retry,
+    position::LogEnd,
 };
 
 /// A call that says nothing of its deadline has this long; one that asks for longer gets no more than that.
@@ -38,6 +39,7 @@ const HANDLER_MAX: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct DoorLayer {
     pub(crate) access: Arc<Access>,
     pub(crate) calls: Arc<Semaphore>,
+    pub(crate) log_end: Option<LogEnd>,
     pub(crate) stopping: Shutdown,
 }
 
@@ -78,7 +80,7 @@ where
                 Ok(call) => call,
                 Err(refusal) => return Ok(refusal.into_http()),
             };
-            let Ok(permit) = door.calls.try_acquire_owned() else {
+            let Ok(permit) = Arc::clone(&door.calls).try_acquire_owned() else {
                 let refusal =
                     retry(Code::ResourceExhausted, "TOO_MANY_CALLS", "too many calls at once");
                 return Ok(refusal.into_http());
@@ -90,9 +92,13 @@ where
             }
             // In a task of its own, the handler ends what it has begun whether or not anybody waits for it.
             let handler = async move {
+                let writes = door.access.writes(request.uri().path());
                 let request = request.map(|body| body::until(deadline, body));
                 let answer = timeout(HANDLER_MAX, call.scope(ready.call(request))).await;
-                let answer = answer.unwrap_or_else(|_| Ok(no_end().into_http()))?;
+                let mut answer = answer.unwrap_or_else(|_| Ok(no_end().into_http()))?;
+                if let (true, Some(log_end)) = (writes, &door.log_end) {
+                    log_end.note(&mut answer).await;
+                }
                 Ok(answer.map(|body| body::holding(permit, body)))
             };
             match timeout_at(deadline, tokio::spawn(handler.instrument(span))).await {

@@ -3,6 +3,8 @@
 //! A call passes [`server`]'s layer first: it checks the caller's token against the method's access option, sets the deadline, bounds
 //! how many calls are served at once, and runs the handler in a task of its own.
 //!
+//! With the answer to a write it says how far the service's log is ([`position`]).
+//!
 //! A service that has pages for people serves them by [`web`], behind the same doors.
 //!
 //! **Invariant:** a caller that goes away never drops a handler half-way.
@@ -13,6 +15,7 @@ mod layer;
 mod body;
 mod access;
 mod call;
+mod position;
 mod web;
 mod client;
 mod error;

@@ -13,7 +13,7 @@ use tonic::{body::Body, server::NamedService, service::Routes, transport::server
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::Service;
 
-use crate::{ServerConfig, access::Access, layer::DoorLayer};
+use crate::{ServerConfig, access::Access, layer::DoorLayer, position::LogEnd};
 
 /// Told to all parts of a process when it is to end.
 pub type Shutdown = CancellationToken;
@@ -40,6 +40,7 @@ pub struct Server {
     foreign: Vec<(&'static str, &'static str)>,
     checks: Vec<(&'static str, Check)>,
     background: JoinSet<()>,
+    log_end: Option<LogEnd>,
     shutdown: Shutdown,
 }
 
@@ -52,6 +53,7 @@ impl Server {
             foreign: Vec::new(),
             checks: Vec::new(),
             background: JoinSet::new(),
+            log_end: None,
             shutdown,
         }
     }
@@ -95,6 +97,20 @@ impl Server {
         self
     }
 
+    /// Says with the answer to each write where the log of the source ends then, as `bramble-position: orders=42`.
+    #[must_use]
+    pub fn log_end<F>(
+        mut self,
+        source: &'static str,
+        look: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Option<i64>> + Send + 'static,
+    {
+        self.log_end = Some(LogEnd { source, look: Arc::new(move || Box::pin(look())) });
+        self
+    }
+
     /// Runs beside the server; is given the signal to end, and then a while to do so.
     #[must_use]
     pub fn background<F>(mut self, work: impl FnOnce(Shutdown) -> F) -> Self
@@ -113,11 +129,13 @@ impl Server {
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         let (health, health_service) = tonic_health::server::health_reporter();
+        let is_foreign = |name| self.foreign.iter().any(|(foreign, _)| *foreign == name);
+        let ours: Vec<_> = self.names.iter().copied().filter(|name| !is_foreign(*name)).collect();
         let routes = self
             .routes
             .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
+            .add_service(reflection(&ours).build_v1()?)
+            .add_service(reflection(&ours).build_v1alpha()?);
         let access = Access::new(config, &self.foreign)?;
         if access.is_open() {
             tracing::warn!("the doors are open: calls without a token are served");
@@ -125,6 +143,7 @@ impl Server {
         let door = DoorLayer {
             access: Arc::new(access),
             calls: Arc::new(Semaphore::new(config.calls_max)),
+            log_end: self.log_end,
             stopping: self.shutdown.clone(),
         };
         health.set_service_status(LIVE, ServingStatus::Serving).await;
@@ -203,8 +222,16 @@ pub fn on_signal() -> anyhow::Result<Shutdown> {
     Ok(shutdown)
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
+/// Describes everything of ours, and lists what is served here and described.
+fn reflection(names: &[&'static str]) -> tonic_reflection::server::Builder<'static> {
+    let always = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+    names
+        .iter()
+        .copied()
+        .chain(always)
+        .fold(tonic_reflection::server::Builder::configure(), |all, name| {
+            all.with_service_name(name)
+        })
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         // Lets clients print the details of errors.

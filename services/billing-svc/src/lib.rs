@@ -90,6 +90,7 @@ pub async fn serve(
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
         .needs("nats", move || log::is_there(&nats))
+        .log_end(store::SCHEMA, log.tells_end())
         .service(BillingServiceServer::new(grpc::Billing { log, calendar }))
         .service(EventLogServer::new(event_log))
         .background(|shutdown| relay.run(shutdown))

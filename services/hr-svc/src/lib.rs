@@ -75,6 +75,7 @@ pub async fn serve(
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
         .needs("nats", move || log::is_there(&nats))
+        .log_end(store::SCHEMA, log.tells_end())
         .service(HrServiceServer::new(grpc::Hr { log: log.clone(), zone }))
         .service(PayrollServiceServer::new(grpc::Payroll { log, zone }))
         .service(EventLogServer::new(event_log))

@@ -84,6 +84,7 @@ pub async fn serve(
     rpc::Server::new(shutdown)
         .needs("postgres", move || pg::is_there(pool.clone()))
         .needs("nats", move || log::is_there(&nats))
+        .log_end(store::SCHEMA, log.tells_end())
         .service(InventoryServiceServer::new(grpc::Inventory::new(
             log,
             calendar,

@@ -10,3 +10,4 @@ mod health;
 mod reflection;
 mod stopping;
 mod gone_callers;
+mod position;

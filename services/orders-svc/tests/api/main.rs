@@ -25,6 +25,7 @@ mod get_order;
 mod list_orders;
 mod list_orders_plans;
 mod watch_order;
+mod position;
 mod ship_order;
 mod ship_order_races;
 mod list_shipments;
