@@ -8,7 +8,7 @@ use std::{fs, io, path::Path};
 use anyhow::{Context, ensure};
 use manifest::{FILE_NAME, Manifest};
 
-use super::{PARQUET, load::read_saved, retired::keep_manifest};
+use super::{PARQUET, listed, load::read_saved, retired::keep_manifest};
 
 /// Gives the new version, which is the one behind `before`. Nobody may write either folder meanwhile.
 pub(crate) fn adopt(folder: &Path, before: &Manifest, counted: &Path) -> anyhow::Result<u64> {
@@ -29,7 +29,7 @@ pub(crate) fn adopt(folder: &Path, before: &Manifest, counted: &Path) -> anyhow:
         file.path = name;
     }
     saved.manifest.version = version;
-    saved.manifest.more_files = None;
+    listed::list_all(folder, &mut saved.manifest)?;
     manifest::sync(folder)?;
     keep_manifest(folder, before.version);
     manifest::write_whole(folder, FILE_NAME, &serde_json::to_vec(&saved)?)

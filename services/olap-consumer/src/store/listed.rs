@@ -40,22 +40,38 @@ impl Listed {
         live: &[Materialized],
         write: impl FnOnce(&str, &[&Materialized]) -> anyhow::Result<FileList>,
     ) -> anyhow::Result<Self> {
-        let rests = |file: &&Materialized| {
+        let is_old = |file: &Materialized| {
             written_in(file).is_some_and(|of| version.saturating_sub(of) >= self.rests_after)
         };
         let still_live = live.iter().filter(|file| self.names(file)).count();
-        let others = live.iter().filter(rests).filter(|file| !self.names(file)).count();
+        let others = live.iter().filter(|file| is_old(file) && !self.names(file)).count();
         if still_live == self.paths.len() && others < MANY {
             return Ok(self.clone());
         }
-        let named: Vec<_> = live.iter().filter(rests).collect();
+        let named: Vec<_> = live.iter().filter(|file| is_old(file) || self.names(file)).collect();
         if named.len() < MANY {
             return Ok(Self { list: None, paths: BTreeSet::new(), rests_after: self.rests_after });
         }
-        let list = Some(write(&format!("files.{version}.json"), &named)?);
+        let list = Some(write(&name(version), &named)?);
         let paths = named.into_iter().map(|file| file.path.clone()).collect();
         Ok(Self { list, paths, rests_after: self.rests_after })
     }
+}
+
+/// Takes all files of a version from its manifest into a list, if they are many: those that change after all leave it one by one.
+pub(super) fn list_all(folder: &Path, manifest: &mut Manifest) -> anyhow::Result<()> {
+    manifest.more_files = None;
+    if manifest.files.len() >= MANY {
+        let (name, json) = (name(manifest.version), serde_json::to_vec(&manifest.files)?);
+        manifest::place(folder, &name, &json)?;
+        manifest.more_files = Some(FileList::of(&name, &json));
+        manifest.files.clear();
+    }
+    Ok(())
+}
+
+fn name(version: u64) -> String {
+    format!("files.{version}.json")
 }
 
 /// The version in which a file was written, as its name tells.
@@ -65,6 +81,10 @@ fn written_in(file: &Materialized) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+
     use super::*;
 
     fn files(versions: impl IntoIterator<Item = u64>) -> Vec<Materialized> {
@@ -77,7 +97,7 @@ mod tests {
         listed.next(version, live, |name, _| Ok(FileList::of(name, b""))).unwrap()
     }
 
-    fn name(listed: &Listed) -> Option<&str> {
+    fn path(listed: &Listed) -> Option<&str> {
         listed.list.as_ref().map(|list| list.path.as_str())
     }
 
@@ -89,18 +109,43 @@ mod tests {
         let many = files(1..=64);
         assert_eq!(next(&none, 1063, &many), none, "the last does not rest yet");
         let list = next(&none, 1064, &many);
-        assert_eq!(name(&list), Some("files.1064.json"));
+        assert_eq!(path(&list), Some("files.1064.json"));
         assert!(many.iter().all(|file| list.names(file)));
         // More come, and come to rest.
         let more = files((1..=127).chain(3000..3100));
         assert_eq!(next(&list, 3100, &more), list);
         let more = files((1..=128).chain(3000..3100));
         let longer = next(&list, 3100, &more);
-        assert_eq!((name(&longer), longer.paths.len()), (Some("files.3100.json"), 128));
+        assert_eq!((path(&longer), longer.paths.len()), (Some("files.3100.json"), 128));
         // One of them is another file now.
         let changed = files((2..=128).chain(3000..3102));
         let shorter = next(&longer, 3101, &changed);
-        assert_eq!((name(&shorter), shorter.paths.len()), (Some("files.3101.json"), 127));
+        assert_eq!((path(&shorter), shorter.paths.len()), (Some("files.3101.json"), 127));
         assert_eq!(next(&shorter, 3102, &files(3000..3102)).list, None);
+    }
+
+    #[test]
+    fn what_was_listed_as_a_whole_stays_on_the_list_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = |files| Manifest {
+            version: 101,
+            written_at: DateTime::UNIX_EPOCH,
+            time_zone: String::new(),
+            event_time: None,
+            positions: BTreeMap::new(),
+            files,
+            more_files: None,
+        };
+        let mut few = live(files(1..=63));
+        list_all(folder.path(), &mut few).unwrap();
+        assert_eq!((few.files.len(), few.more_files), (63, None));
+        let mut many = live(files(1..=100));
+        list_all(folder.path(), &mut many).unwrap();
+        assert!(many.files.is_empty());
+        let listed = Listed::read(folder.path(), Some(&many)).unwrap();
+        assert_eq!((path(&listed), listed.paths.len()), (Some("files.101.json"), 100));
+        assert_eq!(next(&listed, 102, &files((1..=100).chain([102]))), listed);
+        let shorter = next(&listed, 102, &files((2..=100).chain([102])));
+        assert_eq!((path(&shorter), shorter.paths.len()), (Some("files.102.json"), 99));
     }
 }

@@ -202,6 +202,17 @@ fn sell(books: &SharedBooks, log_id: i64) {
     books.move_to("orders", counted, at);
 }
 
+fn stock(sku: i64, on_hand: i32) -> NewLevel {
+    NewLevel { sku: format!("{sku:05}"), on_hand, reserved: 0, reorder_point: 0 }
+}
+
+/// How many files `manifest.json` itself names, and its list.
+fn named_by_manifest(folder: &Path) -> (usize, Option<String>) {
+    let json = fs::read(folder.join(FILE_NAME)).unwrap();
+    let own: Manifest = serde_json::from_slice(&json).unwrap();
+    (own.files.len(), own.more_files.map(|list| list.path))
+}
+
 fn parquet_files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -614,6 +625,44 @@ fn what_is_counted_beside_takes_the_place_of_what_is_live_or_leaves_it_as_it_is(
 }
 
 #[test]
+fn many_files_that_were_counted_beside_are_listed_from_then_on() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, beside) = (root.path().join("live"), root.path().join("live/rebuild"));
+    let now = time("2026-11-24T12:00:00Z");
+    let (mut store, books) = open(&live, 3);
+    store.flush(&books, now).unwrap();
+    let before = store.manifest().unwrap().clone();
+    drop(store);
+    let (mut store, books) = open(&beside, 0);
+    let all = (0..40_000).map(|sku| stock(sku, 1)).collect();
+    books.lock().unwrap().apply(Fact::StockChanged(all), now).unwrap();
+    store.flush(&books, now).unwrap();
+    drop(store);
+
+    let block = live.join("files.2.json.tmp");
+    fs::create_dir(&block).unwrap();
+    assert!(adopt(&live, &before, &beside).is_err());
+    fs::remove_dir(&block).unwrap();
+    assert_eq!(open(&live, 3).0.manifest(), Some(&before));
+    assert_eq!(adopt(&live, &before, &beside).unwrap(), 2);
+    let (mut store, books) = open(&live, 3);
+    let list = |version| Some(format!("files.{version}.json"));
+    assert_eq!(named_by_manifest(&live), (0, list(2)));
+    let count = store.manifest().unwrap().files.len();
+    assert!(count > 80, "{count}");
+    // What is sold goes to files of its own; a level that changes takes its file off the list.
+    sell(&books, 1);
+    store.flush(&books, now).unwrap();
+    assert_eq!(named_by_manifest(&live).1, list(2));
+    let changed = Fact::StockChanged(vec![stock(7, 2)]);
+    books.lock().unwrap().apply(changed, now).unwrap();
+    store.flush(&books, now).unwrap();
+    assert_eq!(named_by_manifest(&live).1, list(4));
+    let found = Manifest::read(&live).unwrap().unwrap();
+    assert!(sorted(&found) == sorted(store.manifest().unwrap()));
+}
+
+#[test]
 fn counts_that_differ_are_told_row_by_row() {
     let root = tempfile::tempdir().unwrap();
     let now = time("2026-11-24T12:00:00Z");
@@ -833,21 +882,11 @@ fn files_that_rest_are_listed_beside_the_manifest_and_versions_are_whole_with_th
     let (mut store, books) = open(folder.path(), 2);
     (store.retired.kept_for, store.listed.rests_after) = (Duration::ZERO, 2);
     let now = time("2026-11-24T09:00:00Z");
-    let stock = |sku: i64, on_hand: i32| NewLevel {
-        sku: format!("{sku:05}"),
-        on_hand,
-        reserved: 0,
-        reorder_point: 0,
-    };
     let set = |levels: Vec<NewLevel>| {
         books.lock().unwrap().apply(Fact::StockChanged(levels), now).unwrap();
     };
     set((0..40_000).map(|sku| stock(sku, 1)).collect());
-    let named = || {
-        let json = fs::read(folder.path().join(FILE_NAME)).unwrap();
-        let own: Manifest = serde_json::from_slice(&json).unwrap();
-        (own.files.len(), own.more_files.map(|list| list.path))
-    };
+    let named = || named_by_manifest(folder.path());
     let lists = || {
         let entries = fs::read_dir(folder.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
