@@ -4,7 +4,7 @@
 //! last week, or the end of last month, is answered from a few files.
 //!
 //! There may be more customers than there is memory for the sums of all: who is on the page is found first, and only they are summed up by
-//! how late they are. Both read the same files; it takes no longer than to do all at once.
+//! how late they are. Both read the same files, once where the rows are few enough to be kept meanwhile.
 
 use std::ops::{Bound, RangeBounds};
 
@@ -19,11 +19,15 @@ use crate::{
     domain::{Buckets, CustomerAgeing, OPEN_INVOICES, RECEIVABLES_BY_DAY},
 };
 
+/// Rows of 28 bytes that a query may keep.
+const KEPT_ROWS_MAX: u64 = 100_000;
+
 /// Files whose rows sum up to what is owed.
 #[derive(Debug, Default)]
 pub(crate) struct Debts {
     open: Option<String>,
     changes: Option<(Changes, String)>,
+    row_count: u64,
 }
 
 /// Which changes count.
@@ -36,7 +40,8 @@ enum Changes {
 
 /// What is owed now.
 pub(crate) fn open_debts(version: &Version) -> Result<Debts, AnalyticsError> {
-    Ok(Debts { open: version.files(OPEN_INVOICES)?, changes: None })
+    let row_count = rows(version.manifest.files_of(OPEN_INVOICES));
+    Ok(Debts { open: version.files(OPEN_INVOICES)?, changes: None, row_count })
 }
 
 /// What was owed at the end of a day on which somebody owed something, or nobody did.
@@ -53,12 +58,14 @@ pub(crate) fn debts_of_day(
     }
     let up_to = within(all(), ..=day.clone());
     let behind = within(all(), (Bound::Excluded(day), Bound::Unbounded));
-    if rows(behind.iter().copied().chain(open())) < rows(up_to.iter().copied()) {
+    let back = rows(behind.iter().copied().chain(open()));
+    let forth = rows(up_to.iter().copied());
+    if back < forth {
         let changes = version.sound(behind)?.map(|files| (Changes::BehindDay, files));
-        return Ok(Debts { changes, ..open_debts(version)? });
+        return Ok(Debts { changes, row_count: back, ..open_debts(version)? });
     }
     let changes = version.sound(up_to)?.map(|files| (Changes::UpToDay, files));
-    Ok(Debts { open: None, changes })
+    Ok(Debts { open: None, changes, row_count: forth })
 }
 
 fn within<'a>(
@@ -107,8 +114,9 @@ pub(crate) fn ageing_by_customer(
     }
     let only =
         customer.map(|id| format!("and customer_id = {}::varchar::uuid", bind(&id.to_string())));
+    let kept = if debts.row_count > KEPT_ROWS_MAX { "not materialized" } else { "materialized" };
     let mut statement = db.prepare(&format!(
-        "with owed as not materialized (
+        "with owed as {kept} (
            select customer_id, amount, $1::varchar::date - due_date as late from ({}) debts
            where customer_id > $2::varchar::uuid {}),
          page as (
