@@ -140,7 +140,7 @@ const facts = {
     }
     await page.getByRole('navigation', { name: 'Business day' }).waitFor();
     assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1);
-    for (const name of ['Sales', 'What customers owe', 'Low on stock', 'Newest orders', 'The fleet']) {
+    for (const name of ['Sales, with tax', 'What customers owe', 'Low on stock', 'Newest orders', 'The fleet']) {
       assert.equal(await page.getByRole('region', { name }).getByRole('heading', { level: 2, name }).count(), 1, name);
     }
     for (const name of ['The day before', 'The day after', 'Today']) {

@@ -106,6 +106,8 @@ async fn a_sale_walks_through_all_services_and_the_books_tie() {
     let ageing = world.bramble(&["report", "ageing", "--by-customer", "--format", "csv"]);
     let (_, row) = ageing.split_once('\n').unwrap();
     assert_eq!(row, format!("{customer},4.00,0.00,0.00,0.00,0.00,4.00\n"));
+    let of_day = world.bramble(&["report", "stock", "--as-of", "2999-12-31", "--format", "csv"]);
+    assert_eq!(of_day, "sku,on_hand,reserved,available\nCUP,2,0,2\nTEA,6,2,4\n");
     let stock = world.bramble(&["report", "stock", "--format", "csv"]);
     assert!(stock.contains("CUP,a CUP,2,0,2,0") && stock.contains("TEA,a TEA,6,2,4,0"), "{stock}");
 }

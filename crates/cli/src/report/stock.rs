@@ -1,8 +1,14 @@
-use proto::inventory::v1::{ListItemsRequest, inventory_service_client::InventoryServiceClient};
+use chrono::NaiveDate;
+use proto::{
+    analytics::v1::{GetStockSnapshotRequest, analytics_service_client::AnalyticsServiceClient},
+    inventory::v1::{ListItemsRequest, inventory_service_client::InventoryServiceClient},
+};
 use serde_json::Map;
 
 use super::{
-    Fleet, refusal,
+    Fleet,
+    fresh::{self, Freshness},
+    refusal,
     sheet::{Column, Sheet},
 };
 
@@ -10,14 +16,27 @@ use super::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Stock {
     /// Only what is at or below its reorder point.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "as_of")]
     low: bool,
+    /// As it was at the end of this business day, such as 2017-01-31; else as it is now.
+    #[arg(long)]
+    as_of: Option<NaiveDate>,
     /// At most so many rows.
     #[arg(long, default_value_t = 100_000)]
     limit: usize,
+    #[command(flatten)]
+    freshness: Freshness,
 }
 
 pub(super) async fn ask(report: &Stock, fleet: &Fleet) -> anyhow::Result<Sheet> {
+    match report.as_of {
+        Some(day) => of_day(report, day, fleet).await,
+        None => now(report, fleet).await,
+    }
+}
+
+/// inventory-svc knows best.
+async fn now(report: &Stock, fleet: &Fleet) -> anyhow::Result<Sheet> {
     let mut inventory = InventoryServiceClient::new(fleet.client.client(&fleet.inventory_url)?);
     let mut request = ListItemsRequest { page_size: 1000, low: report.low, ..Default::default() };
     let mut items = Vec::new();
@@ -44,7 +63,6 @@ pub(super) async fn ask(report: &Stock, fleet: &Fleet) -> anyhow::Result<Sheet> 
         ]
     });
     let what = if report.low { "SKUs at or below their reorder point" } else { "SKUs" };
-    let more_note = if more { ", and there are more" } else { "" };
     Ok(Sheet {
         columns: vec![
             Column("sku", "SKU", false),
@@ -57,6 +75,61 @@ pub(super) async fn ask(report: &Stock, fleet: &Fleet) -> anyhow::Result<Sheet> 
         rows: rows.collect(),
         total: None,
         facts: Map::from_iter([("more".to_owned(), more.into())]),
-        notes: vec![format!("{count} {what}{more_note}")],
+        notes: vec![counted(count, what, more)],
     })
+}
+
+/// As it was counted. Names and reorder points are of today, and so not in it.
+async fn of_day(report: &Stock, day: NaiveDate, fleet: &Fleet) -> anyhow::Result<Sheet> {
+    report.freshness.wait(fleet).await?;
+    let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
+    let as_of_date = rpc::to_date(day);
+    let mut request = GetStockSnapshotRequest {
+        as_of_date: as_of_date.clone(),
+        page_size: 10_000,
+        ..GetStockSnapshotRequest::default()
+    };
+    let mut levels = Vec::new();
+    let watermark = loop {
+        let answer = analytics.get_stock_snapshot(request.clone()).await;
+        let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
+        levels.extend(answer.levels);
+        request.page_token = answer.next_page_token;
+        if request.page_token.is_empty() || levels.len() > report.limit {
+            break answer.watermark.unwrap_or_default();
+        }
+    };
+    let more = levels.len() > report.limit || !request.page_token.is_empty();
+    levels.truncate(report.limit);
+    let note = counted(levels.len(), &format!("SKUs at the end of {as_of_date}"), more);
+    let rows = levels.into_iter().map(|level| {
+        let available = level.qty_on_hand - level.reserved_qty;
+        vec![
+            level.sku.into(),
+            level.qty_on_hand.into(),
+            level.reserved_qty.into(),
+            available.into(),
+        ]
+    });
+    Ok(Sheet {
+        columns: vec![
+            Column("sku", "SKU", false),
+            Column("on_hand", "On hand", true),
+            Column("reserved", "Reserved", true),
+            Column("available", "Available", true),
+        ],
+        rows: rows.collect(),
+        total: None,
+        facts: Map::from_iter([
+            ("more".to_owned(), more.into()),
+            ("as_of_date".to_owned(), as_of_date.into()),
+            ("watermark".to_owned(), fresh::fact(&watermark)),
+        ]),
+        notes: vec![note, fresh::note(&watermark)],
+    })
+}
+
+fn counted(count: usize, what: &str, more: bool) -> String {
+    let more_note = if more { ", and there are more" } else { "" };
+    format!("{count} {what}{more_note}")
 }

@@ -33,6 +33,8 @@ use crate::{
 
 /// More hours than are ever asked for: two months and a week.
 const HOURS_MAX: i64 = 2000;
+/// The last of the year 9999: no later time can be told to a service.
+const LAST_SECOND: Option<DateTime<Utc>> = DateTime::from_timestamp(253_402_300_799, 0);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Panel {
@@ -144,7 +146,7 @@ impl Board {
                 Panel::Stock => self.neighbours.low_on_stock().await?,
                 Panel::Orders => {
                     let ends = domain::instants_of(key.day, self.zone).map(|(_, ends)| ends);
-                    self.neighbours.newest_orders(ends).await?
+                    self.neighbours.newest_orders(ends.min(LAST_SECOND)).await?
                 }
                 Panel::Fleet => {
                     self.neighbours.fleet(self.live().await.ok().flatten().as_deref()).await

@@ -256,6 +256,8 @@ async fn neighbours_tell_what_is_low_what_was_ordered_and_how_they_are() {
         (before["orders"].as_array().unwrap().len(), &before["orders"][0]["order_id"]),
         (1, &json!("first"))
     );
+    let far = json_of(&app, "/api/orders?day=9999-12-31").await;
+    assert_eq!(far["orders"], data["orders"], "nothing is behind it");
 
     let fleet = json_of(&app, "/api/fleet").await;
     let services = fleet["services"].as_array().unwrap();

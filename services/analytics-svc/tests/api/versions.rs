@@ -10,6 +10,7 @@ use std::{
 use futures::future::join_all;
 use manifest::Materialized;
 use proto::analytics::v1::{GetArAgeingRequest, GetStockSnapshotRequest, QuerySalesByHourRequest};
+use testkit::eventually;
 
 use crate::{
     app::{App, amount, counted},
@@ -84,7 +85,7 @@ async fn ask(app: &App, turn: usize) -> i64 {
 }
 
 /// Callers ask while one version takes another's place, until there was enough of both. Each caller sees versions ascend.
-async fn ask_while_replacing(app: &App, mut replace: impl AsyncFnMut(i32)) {
+async fn ask_while_replacing(app: &App, mut replace: impl AsyncFnMut(i32, &AtomicUsize)) {
     let (answers, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let callers = (0..CALLERS).map(async |caller| {
         let (mut turn, mut last, mut seen) = (caller, 1, BTreeSet::new());
@@ -100,7 +101,7 @@ async fn ask_while_replacing(app: &App, mut replace: impl AsyncFnMut(i32)) {
     let replacing = async {
         let started = Instant::now();
         for version in 2.. {
-            replace(version).await;
+            replace(version, &answers).await;
             if version > VERSIONS && answers.load(Ordering::Relaxed) > ANSWERS {
                 break;
             }
@@ -117,7 +118,7 @@ async fn ask_while_replacing(app: &App, mut replace: impl AsyncFnMut(i32)) {
 async fn every_answer_is_of_one_version_while_versions_replace_each_other() {
     let app = App::start().await;
     let mut written = VecDeque::from([write(&app.olap, 1)]);
-    ask_while_replacing(&app, async |version| {
+    ask_while_replacing(&app, async |version, _| {
         written.push_back(tokio::task::block_in_place(|| write(&app.olap, version)));
         // olap-consumer lets them stay for half a minute.
         if written.len() > 10 {
@@ -132,10 +133,13 @@ async fn every_answer_is_of_one_version_while_versions_replace_each_other() {
 async fn files_that_go_the_moment_they_are_replaced_cost_no_answer() {
     let app = App::start().await;
     let mut live = write(&app.olap, 1);
-    ask_while_replacing(&app, async |version| {
+    ask_while_replacing(&app, async |version, answers| {
+        let enough = answers.load(Ordering::Relaxed) + CALLERS;
         let newer = tokio::task::block_in_place(|| write(&app.olap, version));
         remove(&app.olap, &std::mem::replace(&mut live, newer));
-        tokio::time::sleep(Duration::from_millis(80)).await;
+        // However slow the machine is, a call meets only a few versions; it gives up at the eighth.
+        let answered = async || answers.load(Ordering::Relaxed) > enough;
+        eventually("enough answers are given", WAIT_MAX, answered).await;
     })
     .await;
 }
