@@ -16,6 +16,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use rpc::Written;
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -66,8 +67,11 @@ impl Failure for sqlx::Error {
 
 struct Job<C, V, E> {
     command: C,
-    verdict: oneshot::Sender<Result<V, BatchError<E>>>,
+    verdict: oneshot::Sender<Verdict<V, E>>,
 }
+
+/// And the last event that its transaction appended to the log.
+type Verdict<V, E> = Result<(V, Option<i64>), BatchError<E>>;
 
 /// Gathers commands of one kind into transactions. Cheap to clone.
 pub struct Batcher<C, V, E> {
@@ -115,7 +119,11 @@ where
             mpsc::error::TrySendError::Full(_) => BatchError::Full,
             mpsc::error::TrySendError::Closed(_) => BatchError::Stopping,
         })?;
-        answer.await.map_err(|_| BatchError::Stopping)?
+        let (verdict, written) = answer.await.map_err(|_| BatchError::Stopping)??;
+        if let Some(written) = written {
+            Written::commit_of(written);
+        }
+        Ok(verdict)
     }
 }
 
@@ -138,12 +146,12 @@ where
             batch.into_iter().map(|job| (job.command, job.verdict)).unzip();
         let whole = run_apart(run(commands.clone())).await;
         match whole {
-            Ok(Ok(verdicts)) => {
+            Ok((Ok(verdicts), written)) => {
                 for (answer, verdict) in answers.into_iter().zip(verdicts) {
-                    let _ = answer.send(Ok(verdict));
+                    let _ = answer.send(Ok((verdict, written)));
                 }
             }
-            Ok(Err(error)) => {
+            Ok((Err(error), _)) => {
                 if let Some(alike) = error.of_all() {
                     tracing::warn!(%error, count = commands.len(), "a batch failed");
                     let failures = std::iter::successors(Some(alike), E::of_all);
@@ -171,8 +179,8 @@ struct Lost;
 /// Runs in a task of its own: a panic fails this transaction and not the worker, and so does one that never ends.
 async fn run_apart<T: Send + 'static>(
     run: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Lost> {
-    match tokio::spawn(timeout(RUN_MAX, run)).await {
+) -> Result<(T, Option<i64>), Lost> {
+    match tokio::spawn(timeout(RUN_MAX, Written::by(run))).await {
         Ok(Ok(ended)) => Ok(ended),
         Ok(Err(_)) => {
             tracing::error!("a batch did not end within {RUN_MAX:?}");
@@ -185,14 +193,16 @@ async fn run_apart<T: Send + 'static>(
     }
 }
 
-async fn alone<C, V, E>(run: &Arc<Run<C, V, E>>, command: C) -> Result<V, BatchError<E>>
+async fn alone<C, V, E>(run: &Arc<Run<C, V, E>>, command: C) -> Verdict<V, E>
 where
     V: Send + 'static,
     E: Failure,
 {
     match run_apart(run(vec![command])).await {
-        Ok(Ok(mut verdicts)) => verdicts.pop().ok_or(BatchError::Stopping),
-        Ok(Err(error)) => Err(BatchError::Failed(error)),
+        Ok((Ok(mut verdicts), written)) => {
+            verdicts.pop().map(|verdict| (verdict, written)).ok_or(BatchError::Stopping)
+        }
+        Ok((Err(error), _)) => Err(BatchError::Failed(error)),
         Err(Lost) => Err(BatchError::Stopping),
     }
 }
@@ -252,6 +262,27 @@ mod tests {
             assert_eq!(answer.await.unwrap(), n * 2);
         }
         assert_eq!(*sizes.lock().unwrap(), [1, 9]);
+    }
+
+    #[tokio::test]
+    async fn whoever_submits_learns_which_event_was_the_last() {
+        let batcher = Batcher::start(1, |commands: Vec<u32>| async move {
+            if commands.contains(&13) && commands.len() > 1 {
+                Written::append(1);
+                return Err(Bad("thirteen"));
+            }
+            Written::begin();
+            if !commands.contains(&13) {
+                Written::append(100 + i64::from(commands[0]));
+            }
+            Written::commit();
+            Ok(commands)
+        });
+        let submit = |command| Written::by(batcher.submit(command));
+        let (verdict, written) = submit(9).await;
+        assert_eq!((verdict.unwrap(), written), (9, Some(109)));
+        let ((_, left), (_, right)) = tokio::join!(submit(13), submit(14));
+        assert_eq!((left, right), (None, Some(114)), "each went alone");
     }
 
     #[tokio::test]

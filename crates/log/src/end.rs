@@ -1,4 +1,4 @@
-//! Where the log ends, for the answers to writes: whoever has one asks other services for that much and sees what was written.
+//! Where the log ends, for the answers to writes that appended nothing themselves: whoever has one asks analytics for that much.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

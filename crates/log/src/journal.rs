@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex};
 
+use rpc::Written;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
@@ -38,7 +39,9 @@ impl Log {
 
     /// Begins the transaction of one command.
     pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await
+        let tx = self.pool.begin().await?;
+        Written::begin();
+        Ok(tx)
     }
 
     /// Appends events in the given order, in the transaction of the state that they tell of. One statement however many.
@@ -60,22 +63,26 @@ impl Log {
                     payload::jsonb || jsonb_build_object(
                       'time', to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))
              from drawn, unnest($1::text[], $2::text[]) with ordinality as e (event_type, payload, place)
-             order by place",
+             order by place
+             returning id",
             self.source
         );
-        let written = sqlx::query(AssertSqlSafe(statement))
+        let ids: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(statement))
             .bind(types)
             .bind(payloads)
-            .execute(tx)
-            .await?
-            .rows_affected();
-        debug_assert_eq!(written, events.len() as u64);
+            .fetch_all(tx)
+            .await?;
+        debug_assert_eq!(ids.len(), events.len());
+        if let Some(last) = ids.last() {
+            Written::append(*last);
+        }
         Ok(())
     }
 
     /// Commits and wakes the relay.
     pub async fn commit(&self, tx: Transaction<'static, Postgres>) -> sqlx::Result<()> {
         tx.commit().await?;
+        Written::commit();
         self.committed.notify_waiters();
         self.committed.notify_one();
         Ok(())

@@ -22,7 +22,7 @@ use crate::{
     body,
     call::{Call, Permissions},
     error::retry,
-    position::LogEnd,
+    position::{LogEnd, Written},
 };
 
 /// A call that says nothing of its deadline has this long; one that asks for longer gets no more than that.
@@ -94,10 +94,11 @@ where
             let handler = async move {
                 let writes = door.access.writes(request.uri().path());
                 let request = request.map(|body| body::until(deadline, body));
-                let answer = timeout(HANDLER_MAX, call.scope(ready.call(request))).await;
+                let answering = timeout(HANDLER_MAX, call.scope(ready.call(request)));
+                let (answer, written) = Written::by(answering).await;
                 let mut answer = answer.unwrap_or_else(|_| Ok(no_end().into_http()))?;
                 if let (true, Some(log_end)) = (writes, &door.log_end) {
-                    log_end.note(&mut answer).await;
+                    log_end.note(&mut answer, written).await;
                 }
                 Ok(answer.map(|body| body::holding(permit, body)))
             };

@@ -30,6 +30,7 @@ pub use config::ServerConfig;
 pub use error::{ERROR_DOMAIN, Refusal, status};
 pub use fields::Fields;
 pub use page::{Page, PageToken};
+pub use position::Written;
 pub use server::{Server, Shutdown, on_signal};
 pub use web::{Doorkeeper, Visitor, serve_web};
 pub use wire::{

@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 
 use proto::log::v1::RetryDeadLettersRequest;
-use rpc::Server;
+use rpc::{Server, Written};
 use tonic::{Status, metadata::MetadataMap};
 
 use crate::fake::{Running, ask, open_doors, serve_with};
@@ -31,6 +31,33 @@ async fn it_is_told_with_a_write_that_was_done() {
     let log = |server: Server| server.log_end("orders", || ready(Some(42)));
     let refused = write(&serve_with(open_doors(), refuse, log).await).await.unwrap_err();
     assert!(refused.metadata().get(POSITION).is_none());
+}
+
+#[tokio::test]
+async fn it_is_the_last_event_that_the_write_has_committed() {
+    let log = |server: Server| server.log_end("orders", || ready(Some(42)));
+    let twice = || async {
+        for sequence in [7, 9] {
+            Written::begin();
+            Written::append(sequence);
+            Written::commit();
+        }
+        // Undone: nobody may wait for it.
+        Written::begin();
+        Written::append(11);
+        Ok(())
+    };
+    let running = serve_with(open_doors(), twice, log).await;
+    assert_eq!(write(&running).await.unwrap().get(POSITION).unwrap(), "orders=9");
+
+    let undone = || async {
+        Written::append(11);
+        Written::begin();
+        Written::commit();
+        Ok(())
+    };
+    let running = serve_with(open_doors(), undone, log).await;
+    assert_eq!(write(&running).await.unwrap().get(POSITION).unwrap(), "orders=42");
 }
 
 #[tokio::test]
