@@ -1,5 +1,7 @@
 //! One sale from the draft to the books and the reports.
 
+use std::process::Stdio;
+
 use proto::{
     billing::v1::{InvoiceStatus, RecordPaymentRequest},
     ledger::v1::{GetTrialBalanceRequest, ledger_service_client::LedgerServiceClient},
@@ -110,4 +112,10 @@ async fn a_sale_walks_through_all_services_and_the_books_tie() {
     assert_eq!(of_day, "sku,on_hand,reserved,available\nCUP,2,0,2\nTEA,6,2,4\n");
     let stock = world.bramble(&["report", "stock", "--format", "csv"]);
     assert!(stock.contains("CUP,a CUP,2,0,2,0") && stock.contains("TEA,a TEA,6,2,4,0"), "{stock}");
+
+    // Who reads it goes away before the end.
+    let mut report = world.fleet.cli().unwrap();
+    let mut report = report.args(["report", "stock"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(report.stdout.take());
+    assert!(report.wait().unwrap().success());
 }

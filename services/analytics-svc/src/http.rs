@@ -111,11 +111,12 @@ struct AsOf {
 impl AsOf {
     /// None: today, whenever that is.
     fn day(&self) -> Result<Option<NaiveDate>, Refused> {
-        let text = self.day.as_deref().filter(|text| !text.is_empty());
-        let day = text.map(rpc::from_date).transpose();
-        day.map_err(|error| {
-            Refused::new(StatusCode::BAD_REQUEST, "DAY_INVALID", &error.to_string())
-        })
+        let mut fields = rpc::Fields::default();
+        let day = fields.optional_date("day", self.day.as_deref().unwrap_or_default());
+        fields.done().map_err(|refused| {
+            Refused::new(StatusCode::BAD_REQUEST, "DAY_INVALID", refused.message())
+        })?;
+        Ok(day)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::io::{self, Write};
+
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Map, Value};
@@ -26,12 +28,17 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     pub(crate) fn print(&self, format: Format) -> anyhow::Result<()> {
-        match format {
-            Format::Table => println!("{}", self.table()),
-            Format::Csv => print!("{}", self.csv()?),
-            Format::Json => println!("{:#}", self.json()),
+        let text = match format {
+            Format::Table => self.table() + "\n",
+            Format::Csv => self.csv()?,
+            Format::Json => format!("{:#}\n", self.json()),
+        };
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // Whoever has seen enough, such as `head`, goes away.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn table(&self) -> String {

@@ -33,8 +33,8 @@ use crate::{
 
 /// More hours than are ever asked for: two months and a week.
 const HOURS_MAX: i64 = 2000;
-/// The last of the year 9999: no later time can be told to a service.
-const LAST_SECOND: Option<DateTime<Utc>> = DateTime::from_timestamp(253_402_300_799, 0);
+/// The last of the year 2999: no service is told of a later time.
+const LAST_SECOND: Option<DateTime<Utc>> = DateTime::from_timestamp(32_503_679_999, 0);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Panel {

@@ -187,18 +187,16 @@ async fn sales_are_those_of_the_day_its_week_and_its_month() {
         (&quiet["newest_day"], &quiet["periods"][0]["orders"]),
         (&json!("2026-11-25"), &json!(0))
     );
-    for bad in ["24.11.2026", "2026-02-30", "x"] {
+    for bad in ["24.11.2026", "2026-02-30", "x", "1899-12-31", "3000-01-01", "9999-12-31"] {
         let refused = get(&app.dashboard, &format!("/api/sales?day={bad}"), &[]).await;
         assert_eq!(
             (refused.status, &refused.json()["error"]["reason"]),
             (400, &json!("DAY_INVALID"))
         );
     }
-    for far in ["0001-01-01", "9999-12-31"] {
-        assert!(
-            get(&app.dashboard, &format!("/api/sales?day={far}"), &[]).await.status < 500,
-            "{far}"
-        );
+    for far in ["1900-01-01", "2999-12-31"] {
+        let answer = get(&app.dashboard, &format!("/api/sales?day={far}"), &[]).await;
+        assert_eq!(answer.status, 200, "{far}");
     }
 }
 
@@ -256,7 +254,7 @@ async fn neighbours_tell_what_is_low_what_was_ordered_and_how_they_are() {
         (before["orders"].as_array().unwrap().len(), &before["orders"][0]["order_id"]),
         (1, &json!("first"))
     );
-    let far = json_of(&app, "/api/orders?day=9999-12-31").await;
+    let far = json_of(&app, "/api/orders?day=2999-12-31").await;
     assert_eq!(far["orders"], data["orders"], "nothing is behind it");
 
     let fleet = json_of(&app, "/api/fleet").await;
