@@ -1,6 +1,6 @@
 //! A fleet of a test's own, and the words that the tests use.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use proto::{
     billing::v1::{self as billing, billing_service_client::BillingServiceClient},
@@ -64,8 +64,21 @@ impl World {
         let interrupt = Interrupt::default();
         world.fleet.migrate(&interrupt).unwrap();
         world.fleet.launch(&interrupt).unwrap();
-        world.fleet.wait_until_ready(&interrupt).unwrap();
+        if let Err(error) = world.fleet.wait_until_ready(&interrupt) {
+            panic!("{error:#}\n{}", world.logs());
+        }
         world
+    }
+
+    /// What all services, and NATS, have said: why one is not there, another may know.
+    fn logs(&self) -> String {
+        let logs = fs::read_dir(self.folder.path().join("logs")).unwrap();
+        let logs = logs.map(|log| log.unwrap().path());
+        let said = logs.chain([self.folder.path().join("nats/log")]).map(|path| {
+            let said = fs::read_to_string(&path).unwrap_or_default();
+            format!("--- {}\n{said}\n", path.display())
+        });
+        said.collect()
     }
 
     /// On a database as it is, with no service running yet.
@@ -89,7 +102,7 @@ impl World {
             let log = self.folder.path().join(format!("logs/{schema}-svc.log"));
             let word = format!("waiting for the migrations of schema {schema}");
             eventually("word of what is waited for", async || {
-                let said = std::fs::read_to_string(&log).ok()?;
+                let said = fs::read_to_string(&log).ok()?;
                 said.contains(&word).then_some(())
             })
             .await;
