@@ -1,10 +1,11 @@
 use std::sync::{Arc, Mutex};
 
+use futures::{FutureExt, future::BoxFuture};
 use rpc::Written;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
-use crate::{NewEvent, end::End, settled::Gaps, status::Progress};
+use crate::{NewEvent, settled::Gaps, status::Progress};
 
 /// The event log of this service: its schema's `events_log`.
 #[derive(Debug, Clone)]
@@ -15,7 +16,6 @@ pub struct Log {
     pub(crate) committed: Arc<Notify>,
     pub(crate) gaps: Arc<Mutex<Gaps>>,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) end: Arc<End>,
 }
 
 impl Log {
@@ -27,7 +27,6 @@ impl Log {
             committed: Arc::default(),
             gaps: Arc::default(),
             progress: Arc::default(),
-            end: Arc::default(),
         }
     }
 
@@ -86,5 +85,19 @@ impl Log {
         self.committed.notify_waiters();
         self.committed.notify_one();
         Ok(())
+    }
+
+    /// Where the log ends, for a server to say with writes that have appended nothing: no event whose commit was known when this was asked
+    /// lies behind it, whichever replica wrote it. None while Postgres does not say.
+    pub fn tells_end(
+        &self,
+    ) -> impl Fn() -> BoxFuture<'static, Option<i64>> + Send + Sync + 'static {
+        let (pool, source) = (self.pool.clone(), self.source);
+        move || {
+            let pool = pool.clone();
+            let statement = format!("select coalesce(max(id), 0) from {source}.events_log");
+            async move { sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&pool).await.ok() }
+                .boxed()
+        }
     }
 }

@@ -3,7 +3,6 @@
 //! - [`event`]: what an event is, as it is written ([`NewEvent`]) and as it arrives ([`Event`]).
 //! - [`journal`]: [`Log`], which appends to a schema's `events_log` and wakes the relay after the commit.
 //! - [`settled`]: which rows of the log can be read without missing one that commits later.
-//! - [`end`]: where the log ends, which every answer to a write says.
 //! - [`relay`]: carries settled rows to the service's JetStream stream, whose tail is its only cursor.
 //! - [`feed`]: another service's events behind a [`position`], without a hole.
 //! - [`consumer`]: applies them, position and effect in one commit; what cannot be applied goes to [`dead`].
@@ -18,7 +17,6 @@
 mod event;
 mod journal;
 mod settled;
-mod end;
 mod relay;
 mod position;
 mod feed;

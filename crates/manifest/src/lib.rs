@@ -31,7 +31,7 @@ use uuid::Uuid;
 pub const FILE_NAME: &str = "manifest.json";
 
 /// One version of the materializations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Ascending with every flush, from 1.
     pub version: u64,

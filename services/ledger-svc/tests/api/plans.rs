@@ -110,7 +110,6 @@ async fn every_list_balance_and_close_is_served_by_an_index() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     let after = read(&app).await;
     assert_eq!(after.0, before.0, "entries or journals were read without an index");
-    // Half as many, or a third, as the plans may be; to read one table by an index that does not fit would be 40,000.
     let by_index = (after.1 - before.1) / 8;
-    assert!(by_index < 20_000, "{by_index} rows of 120,000 were read to answer 15 requests");
+    assert!(by_index < 12_000, "{by_index} rows of 120,000 were read to answer 15 requests");
 }

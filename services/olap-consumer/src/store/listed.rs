@@ -81,10 +81,6 @@ fn written_in(file: &Materialized) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use chrono::DateTime;
-
     use super::*;
 
     fn files(versions: impl IntoIterator<Item = u64>) -> Vec<Materialized> {
@@ -127,15 +123,7 @@ mod tests {
     #[test]
     fn what_was_listed_as_a_whole_stays_on_the_list_until_it_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let live = |files| Manifest {
-            version: 101,
-            written_at: DateTime::UNIX_EPOCH,
-            time_zone: String::new(),
-            event_time: None,
-            positions: BTreeMap::new(),
-            files,
-            more_files: None,
-        };
+        let live = |files| Manifest { version: 101, files, ..Manifest::default() };
         let mut few = live(files(1..=63));
         list_all(folder.path(), &mut few).unwrap();
         assert_eq!((few.files.len(), few.more_files), (63, None));

@@ -114,9 +114,6 @@ fn names(manifest: &Manifest) -> BTreeSet<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use chrono::DateTime;
     use manifest::Materialized;
 
     use super::*;
@@ -129,12 +126,8 @@ mod tests {
             let file = |index| Materialized { path: path(index), ..Materialized::default() };
             Manifest {
                 version,
-                written_at: DateTime::UNIX_EPOCH,
-                time_zone: String::new(),
-                event_time: None,
-                positions: BTreeMap::new(),
                 files: (0..2 * KEPT_MAX).map(file).collect(),
-                more_files: None,
+                ..Manifest::default()
             }
         };
         let (before, live) = (version(1), version(2));

@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
-    sync::{Mutex, atomic::AtomicU64},
+    sync::{Mutex, atomic::AtomicU64, mpsc},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use log::Event;
 use manifest::Counted;
 use proptest::prelude::*;
 use testkit::Dice;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::{columns::Reader, retired::KEPT_MAX, shelf::Leaf, summed::Summed, tables::Row, *};
@@ -535,8 +536,14 @@ fn place(books: &SharedBooks, log_id: i64) -> (OrderId, OrderItemId) {
     (order, OrderItemId(Uuid::from_u128(2)))
 }
 
-#[tokio::test]
-async fn lines_are_found_though_their_file_is_replaced_and_deleted_while_they_are_looked_for() {
+#[test]
+fn lines_are_found_though_their_file_is_replaced_and_deleted_while_they_are_looked_for() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.max_blocking_threads(1).build().unwrap();
+    runtime.block_on(lines_are_found_though_their_file_goes());
+}
+
+async fn lines_are_found_though_their_file_goes() {
     let folder = tempfile::tempdir().unwrap();
     let now = time("2026-11-24T12:00:00Z");
     let (mut store, books) = open(folder.path(), 0);
@@ -561,10 +568,15 @@ async fn lines_are_found_though_their_file_is_replaced_and_deleted_while_they_ar
     // Nothing takes the place of what is gone: then it is an error.
     books.written(Arc::clone(&before), |_| ()).unwrap();
     books.count(ORDERS, shipped(3)).await.unwrap_err();
-    // The other is polled once the first looks for the lines.
-    let replaced = async { books.written(after, |_| ()) };
-    let (counted, replaced) = tokio::join!(books.count(ORDERS, shipped(3)), replaced);
-    replaced.unwrap();
+    // The lines are looked for once there is a thread for it: after the shelf was replaced, which the first had taken already.
+    let (replaced, busy) = mpsc::channel();
+    let thread = spawn_blocking(move || busy.recv().unwrap());
+    let replacing = async {
+        books.written(after, |_| ()).unwrap();
+        replaced.send(()).unwrap();
+    };
+    let (counted, ()) = tokio::join!(books.count(ORDERS, shipped(3)), replacing);
+    thread.await.unwrap();
     counted.unwrap();
     let books = books.lock().unwrap();
     assert!(books.set_aside.rows().is_empty());
@@ -766,15 +778,7 @@ impl KeptSums {
                 .eq(self.expected.iter().map(|(key, quantity)| (key, *quantity)))
         );
         let files = self.files.all().cloned().collect();
-        let manifest = Manifest {
-            version: 1,
-            written_at: DateTime::UNIX_EPOCH,
-            time_zone: String::new(),
-            event_time: None,
-            positions: BTreeMap::new(),
-            files,
-            more_files: None,
-        };
+        let manifest = Manifest { version: 1, files, ..Manifest::default() };
         let (files, sums) = summed::open::<SoldOnDay>(&self.place, &manifest).unwrap();
         assert_eq!((&files, sums.pending()), (&self.files, self.sums.pending()));
         self.sums = sums;
