@@ -8,7 +8,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool, Row,
+    AssertSqlSafe, Connection, PgConnection, PgPool, PgTransaction, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
@@ -64,6 +64,12 @@ pub async fn connect(config: &PgConfig, schema: &'static str) -> anyhow::Result<
         }
         tokio::time::sleep(RETRY_EVERY).await;
     }
+}
+
+/// Begins to read what may be asked for by any of several filters, so that each statement is planned for those that it has. Else Postgres
+/// might take one plan for whatever comes, from the sixth time on, which uses the index of none of them.
+pub async fn begin_filtered(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {
+    pool.begin_with("begin read only; set local plan_cache_mode = force_custom_plan").await
 }
 
 /// Whether Postgres answers right now; for readiness. A pool whose connections are all at work does not mean that it is away.

@@ -357,7 +357,8 @@ impl pb::billing_service_server::BillingService for Billing {
         let customer_id = fields.optional_id("customer_id", &request.customer_id);
         fields.done()?;
 
-        let mut db = self.db().await?;
+        let pool = self.log.pool();
+        let mut db = pg::begin_filtered(pool).await.map_err(BillingError::from)?;
         let day = day.unwrap_or(self.today(&mut db).await?);
         let limit = page.limit();
         let aged = store::ageing::ageing(&mut db, day, customer_id, after, limit).await;

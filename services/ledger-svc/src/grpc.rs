@@ -8,7 +8,7 @@ use ids::JournalId;
 use log::Log;
 use proto::ledger::v1 as pb;
 use rpc::Fields;
-use sqlx::{Postgres, pool::PoolConnection};
+use sqlx::{PgTransaction, Postgres, pool::PoolConnection};
 use tonic::{Request, Response, Status};
 
 use self::read::{Of, Order};
@@ -26,6 +26,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     async fn db(&self) -> Result<PoolConnection<Postgres>, LedgerError> {
         Ok(self.log.pool().acquire().await?)
+    }
+
+    async fn filtered(&self) -> Result<PgTransaction<'static>, LedgerError> {
+        Ok(pg::begin_filtered(self.log.pool()).await?)
     }
 }
 
@@ -142,7 +146,7 @@ impl pb::ledger_service_server::LedgerService for Ledger {
         request: Request<pb::ListJournalsRequest>,
     ) -> Result<Response<pb::ListJournalsResponse>, Status> {
         let (filter, before, page) = read::list_journals(request.into_inner())?;
-        let mut db = self.db().await?;
+        let mut db = self.filtered().await?;
         let found = queries::list_journals(&mut db, &filter, before, page.limit()).await;
         let journals = found.map_err(LedgerError::from)?.into_iter();
         let mut journals: Vec<pb::Journal> = journals.map(show::journal).collect();
@@ -159,7 +163,7 @@ impl pb::ledger_service_server::LedgerService for Ledger {
         let read::ListEntries { account, document, order, page } =
             read::list_entries(request.into_inner())?;
         let filter = store::entries::Filter { account: account.as_deref(), document };
-        let mut db = self.db().await?;
+        let mut db = self.filtered().await?;
         let found = match order {
             Order::Newest(before) => {
                 store::entries::list(&mut db, filter, before, page.limit()).await

@@ -60,6 +60,22 @@ async fn a_connection_that_comes_back_inside_a_transaction_is_closed() {
 }
 
 #[tokio::test]
+async fn what_is_planned_for_its_filters_leaves_nothing_on_the_connection() {
+    let database = TestDb::start().await;
+    let pool = pool(&database, 1).await;
+    let first = pid(&pool).await;
+    let mode = "select current_setting('plan_cache_mode')";
+    for _ in 0..3 {
+        let mut filtered = pg::begin_filtered(&pool).await.unwrap();
+        let inside: String = sqlx::query_scalar(mode).fetch_one(&mut *filtered).await.unwrap();
+        assert_eq!(inside, "force_custom_plan");
+        drop(filtered);
+        let after: String = sqlx::query_scalar(mode).fetch_one(&pool).await.unwrap();
+        assert_eq!((after.as_str(), pid(&pool).await), ("auto", first));
+    }
+}
+
+#[tokio::test]
 async fn no_session_waits_for_ever() {
     let database = TestDb::start().await;
     let pool = pool(&database, 1).await;

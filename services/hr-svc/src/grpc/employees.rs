@@ -52,7 +52,7 @@ impl pb::hr_service_server::HrService for Hr {
         let after: Option<EmployeeId> = page.token.key(&mut fields);
         fields.done()?;
 
-        let mut db = self.log.pool().acquire().await.map_err(HrError::from)?;
+        let mut db = pg::begin_filtered(self.log.pool()).await.map_err(HrError::from)?;
         let today = store::today(&mut db, self.zone).await.map_err(HrError::from)?;
         let found = store::employees::list(&mut db, &filter, today, after, page.limit())
             .await

@@ -61,7 +61,7 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         let before: Option<PayrollRunId> = page.token.key(&mut fields);
         fields.done()?;
 
-        let mut db = self.log.pool().acquire().await.map_err(HrError::from)?;
+        let mut db = pg::begin_filtered(self.log.pool()).await.map_err(HrError::from)?;
         let found = store::payroll_runs::list(&mut db, &filter, before, page.limit()).await;
         let found = found.map_err(HrError::from)?;
         let mut payroll_runs: Vec<pb::PayrollRun> =
@@ -162,7 +162,7 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         let after: Option<PayslipId> = page.token.key(&mut fields);
         fields.done()?;
 
-        let mut db = self.log.pool().acquire().await.map_err(HrError::from)?;
+        let mut db = pg::begin_filtered(self.log.pool()).await.map_err(HrError::from)?;
         if let Some(id) = filter.payroll_run_id {
             store::payroll_runs::get(&mut db, id).await?;
         }
