@@ -8,8 +8,8 @@ use proto::{
 };
 use serde_json::json;
 use stack::{
-    Interrupt,
-    process::{Program, Stop, free_port, tied},
+    Interrupt, Port,
+    process::{Program, Stop, tied},
 };
 use testkit::Keys;
 use tokio::{
@@ -78,8 +78,9 @@ async fn trade(world: &World) {
 }
 
 /// The same figures, for those with a token only.
-fn behind_closed_doors(world: &World, keys: &Keys) -> (Program, String) {
-    let (grpc, http) = (free_port().unwrap(), free_port().unwrap());
+fn behind_closed_doors(world: &World, keys: &Keys) -> (Program, [Port; 2]) {
+    let ports = [Port::any().unwrap(), Port::any().unwrap()];
+    let [grpc, http] = ports.each_ref().map(Port::number);
     let mut service = tied(bin().join("analytics-svc"), Stop::Term);
     service
         .env("BRAMBLE_GRPC_ADDR", format!("127.0.0.1:{grpc}"))
@@ -92,7 +93,7 @@ fn behind_closed_doors(world: &World, keys: &Keys) -> (Program, String) {
     let limit = std::time::Duration::from_secs(20);
     let answers = || std::net::TcpStream::connect(("127.0.0.1", http)).is_ok();
     program.wait_until(limit, &Interrupt::default(), answers).unwrap();
-    (program, format!("http://127.0.0.1:{http}"))
+    (program, ports)
 }
 
 #[tokio::test]
@@ -108,7 +109,8 @@ async fn people_see_a_sale_appear_on_the_dashboard() {
     let customer = customer.customer.unwrap().customer_id;
 
     let keys = Keys::new(1);
-    let (_closed, closed) = behind_closed_doors(&world, &keys);
+    let (_closed, [_grpc, http]) = behind_closed_doors(&world, &keys);
+    let closed = format!("http://127.0.0.1:{}", http.number());
     // With this a new pair is made for the README.
     let screens = std::env::var_os("BRAMBLE_SCREENS").map(PathBuf::from);
     let screens = screens.map_or_else(|| world.folder.path().to_owned(), |to| root().join(to));

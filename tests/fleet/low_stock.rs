@@ -6,8 +6,8 @@ use prost_types::FieldMask;
 use proto::{
     analytics::v1::{QueryLowStockRequest, analytics_service_client::AnalyticsServiceClient},
     inventory::v1::{
-        ArchiveProductRequest, CreateProductRequest, Item, ListItemsRequest, ReceiveStockRequest,
-        RestoreProductRequest, UpdateItemRequest,
+        ArchiveProductRequest, CreateProductRequest, GetItemRequest, Item, ListItemsRequest,
+        ReceiveStockRequest, RestoreProductRequest, UpdateItemRequest,
     },
     orders::v1::{ReturnDisposition, ReturnOrderLine, ReturnOrderRequest},
 };
@@ -50,6 +50,16 @@ impl World {
     async fn archive(&self, sku: &str) {
         let request = ArchiveProductRequest { sku: sku.to_owned(), ..Default::default() };
         self.inventory().archive_product(request).await.unwrap();
+    }
+
+    /// Waits until inventory-svc has heard what moved it to so many on hand.
+    async fn has(&self, on_hand: i32, sku: &str) {
+        eventually("news of what moved", async || {
+            let request = GetItemRequest { sku: sku.to_owned() };
+            let item = self.inventory().get_item(request).await.unwrap().into_inner().item?;
+            (item.on_hand == on_hand).then_some(())
+        })
+        .await;
     }
 
     async fn low_by_inventory(&self, show_archived: bool) -> Vec<Low> {
@@ -123,6 +133,7 @@ async fn analytics_tells_what_is_low_on_stock_as_inventory_does() {
     // The last ones are sold, their product is archived, and one comes back.
     let another = world.customer().await;
     let sold = world.sell_ship_and_pay(&another, "EGG", "4.00").await;
+    world.has(0, "EGG").await;
     world.archive("EGG").await;
     world.are_low(&["AXE", "CUP", "DYE"], &["EGG", "FAN"]).await;
     let line = ReturnOrderLine {
@@ -133,6 +144,7 @@ async fn analytics_tells_what_is_low_on_stock_as_inventory_does() {
     let request =
         ReturnOrderRequest { order_id: sold.order_id, lines: vec![line], ..Default::default() };
     world.orders().return_order(request).await.unwrap();
+    world.has(1, "EGG").await;
     world.reorder_at("EGG", 1).await;
     let restored = RestoreProductRequest { sku: "FAN".to_owned(), ..Default::default() };
     world.inventory().restore_product(restored).await.unwrap();

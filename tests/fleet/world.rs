@@ -64,21 +64,8 @@ impl World {
         let interrupt = Interrupt::default();
         world.fleet.migrate(&interrupt).unwrap();
         world.fleet.launch(&interrupt).unwrap();
-        if let Err(error) = world.fleet.wait_until_ready(&interrupt) {
-            panic!("{error:#}\n{}", world.logs());
-        }
+        world.fleet.wait_until_ready(&interrupt).unwrap();
         world
-    }
-
-    /// What all services, and NATS, have said: why one is not there, another may know.
-    fn logs(&self) -> String {
-        let logs = fs::read_dir(self.folder.path().join("logs")).unwrap();
-        let logs = logs.map(|log| log.unwrap().path());
-        let said = logs.chain([self.folder.path().join("nats/log")]).map(|path| {
-            let said = fs::read_to_string(&path).unwrap_or_default();
-            format!("--- {}\n{said}\n", path.display())
-        });
-        said.collect()
     }
 
     /// On a database as it is, with no service running yet.
@@ -212,6 +199,22 @@ impl World {
     /// What `bramble` says on its standard output.
     pub(crate) fn bramble(&self, args: &[&str]) -> String {
         said(self.fleet.cli().unwrap().args(args))
+    }
+}
+
+impl Drop for World {
+    /// A test that fails tells what all services, and NATS, have said: why one did not do its part, another may know.
+    #[expect(clippy::print_stderr, reason = "a second panic would end all tests")]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let folder = self.folder.path();
+        let logs = fs::read_dir(folder.join("logs")).into_iter().flatten().flatten();
+        for log in logs.map(|log| log.path()).chain([folder.join("nats/log")]) {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            eprintln!("--- {}\n{said}", log.display());
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The seven services as processes, on a given Postgres and NATS.
 
 use std::{
-    fs,
-    net::{Ipv4Addr, TcpListener},
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -11,8 +10,8 @@ use std::{
 use anyhow::{Context, ensure};
 
 use crate::{
-    Interrupt,
-    process::{Program, Stop, free_port, tied},
+    Interrupt, Port,
+    process::{Program, Stop, tied},
 };
 
 /// A service, and where it listens when that port is free.
@@ -64,9 +63,10 @@ pub enum Ports {
 #[derive(Debug)]
 pub struct Fleet {
     settings: Settings,
-    ports: Vec<u16>,
-    dashboard_port: u16,
     programs: Vec<Program>,
+    // Dropped after them.
+    ports: Vec<Port>,
+    dashboard_port: Port,
 }
 
 impl Fleet {
@@ -127,7 +127,7 @@ impl Fleet {
     #[must_use]
     pub fn address(&self, service: &str) -> String {
         let port = SERVICES.iter().zip(&self.ports).find(|((name, _), _)| *name == service);
-        format!("127.0.0.1:{}", port.map_or(0, |(_, port)| *port))
+        format!("127.0.0.1:{}", port.map_or(0, |(_, port)| port.number()))
     }
 
     /// The same as a client of ours takes it.
@@ -139,7 +139,7 @@ impl Fleet {
     /// What a browser takes.
     #[must_use]
     pub fn dashboard(&self) -> String {
-        format!("http://127.0.0.1:{}", self.dashboard_port)
+        format!("http://127.0.0.1:{}", self.dashboard_port.number())
     }
 
     #[must_use]
@@ -229,7 +229,7 @@ impl Fleet {
             .envs(ALLOCATOR)
             .envs(self.urls())
             .env("BRAMBLE_GRPC_ADDR", self.address(service))
-            .env("BRAMBLE_HTTP_ADDR", format!("127.0.0.1:{}", self.dashboard_port))
+            .env("BRAMBLE_HTTP_ADDR", format!("127.0.0.1:{}", self.dashboard_port.number()))
             .env("BRAMBLE_NATS_URL", nats_url)
             .env("BRAMBLE_OLAP_DIR", folder.join("olap"))
             .env("BRAMBLE_AUTH_PUBLIC_KEY", folder.join("keys/public.pem"))
@@ -268,12 +268,14 @@ pub fn log_in(url: &str, role: &str, password: &str) -> anyhow::Result<String> {
 }
 
 /// The known ports if all of them are to be used and free, else as many others.
-fn choose(ports: Ports, known: &[u16]) -> anyhow::Result<Vec<u16>> {
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    if ports == Ports::WellKnown && known.iter().all(is_free) {
-        return Ok(known.to_vec());
+fn choose(ports: Ports, known: &[u16]) -> anyhow::Result<Vec<Port>> {
+    if ports == Ports::WellKnown {
+        let reserved: io::Result<Vec<_>> = known.iter().copied().map(Port::reserve).collect();
+        if let Ok(reserved) = reserved {
+            return Ok(reserved);
+        }
     }
-    Ok(known.iter().map(|_| free_port()).collect::<Result<_, _>>()?)
+    Ok(known.iter().map(|_| Port::any()).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
@@ -282,13 +284,12 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_moves_only_those_that_belong_together() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let taken = taken.local_addr().unwrap().port();
-        let moved = choose(Ports::WellKnown, &[taken]).unwrap();
-        assert!(moved.len() == 1 && moved[0] != taken, "{moved:?}");
-        let free = free_port().unwrap();
-        assert_eq!(choose(Ports::WellKnown, &[free]).unwrap(), [free]);
-        assert_ne!(choose(Ports::Any, &[free]).unwrap(), [free]);
+        let number = Port::any().unwrap().number();
+        let known = choose(Ports::WellKnown, &[number]).unwrap();
+        assert_eq!(known[0].number(), number);
+        let moved = choose(Ports::WellKnown, &[number]).unwrap();
+        assert!(moved.len() == 1 && moved[0].number() != number, "{moved:?}");
+        assert!(choose(Ports::Any, &[number]).unwrap()[0].number() != number);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Interrupt,
-    process::{Program, Stop, free_port, tied},
+    Interrupt, Port,
+    process::{Program, Stop, tied},
 };
 
 const START_MAX: Duration = Duration::from_secs(30);
@@ -19,22 +19,23 @@ pub struct Nats {
     program: Program,
     server: PathBuf,
     folder: PathBuf,
-    port: u16,
+    port: Port,
 }
 
 impl Nats {
     pub fn start(server: &Path, folder: &Path, interrupt: &Interrupt) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
-        let port = free_port()?;
+        let port = Port::any()?;
+        let number = port.number();
         let (config, store) = (folder.join("nats.conf"), folder.join("store"));
         let text = format!(
-            "listen: \"127.0.0.1:{port}\"\nserver_name: bramble\njetstream {{ store_dir: {:?}, sync_interval: always }}\n",
+            "listen: \"127.0.0.1:{number}\"\nserver_name: bramble\njetstream {{ store_dir: {:?}, sync_interval: always }}\n",
             store.display().to_string()
         );
         fs::write(&config, text)?;
         let (server, folder) = (server.to_owned(), folder.to_owned());
         let mut nats = Self { program: spawn(&server, &folder)?, server, folder, port };
-        nats.program.wait_until(START_MAX, interrupt, || greets(port))?;
+        nats.program.wait_until(START_MAX, interrupt, || greets(number))?;
         Ok(nats)
     }
 
@@ -42,13 +43,13 @@ impl Nats {
     pub fn restart(&mut self, interrupt: &Interrupt) -> anyhow::Result<()> {
         self.program.stop()?;
         self.program = spawn(&self.server, &self.folder)?;
-        let port = self.port;
+        let port = self.port.number();
         self.program.wait_until(START_MAX, interrupt, || greets(port))
     }
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port.number())
     }
 
     pub fn program(&mut self) -> &mut Program {

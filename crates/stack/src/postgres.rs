@@ -13,8 +13,8 @@ use anyhow::{Context, ensure};
 use rustix::process::geteuid;
 
 use crate::{
-    Interrupt,
-    process::{Program, Stop, free_port, tied},
+    Interrupt, Port,
+    process::{Program, Stop, tied},
 };
 
 /// Whom Postgres runs as when the launcher is root, as which it refuses to run.
@@ -25,7 +25,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Postgres {
     program: Program,
-    port: u16,
+    port: Port,
     password: String,
 }
 
@@ -64,9 +64,9 @@ impl Postgres {
         }
         check_version(bin, &data)?;
         let password = fs::read_to_string(&secret)?.trim().to_owned();
-        let port = free_port()?;
+        let port = Port::any()?;
         let mut command = as_nobody(tied(bin.join("postgres"), Stop::Int));
-        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-h", "127.0.0.1"]);
+        command.arg("-D").arg(&data).args(["-p", &port.number().to_string(), "-h", "127.0.0.1"]);
         // The path of a socket has a limit, which a deep checkout exceeds.
         command.args(["-c", "unix_socket_directories=", "-c", "max_connections=300"]);
         command.args(["-c", "shared_buffers=64MB", "-c", "wal_compression=on"]);
@@ -86,7 +86,7 @@ impl Postgres {
     /// As its superuser, in the database that it is born with.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port)
+        format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port.number())
     }
 
     /// Of its superuser; services' roles may share it.

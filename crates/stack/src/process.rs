@@ -8,7 +8,6 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io,
-    net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -146,8 +145,12 @@ impl Program {
         is_there: impl Fn() -> bool,
     ) -> anyhow::Result<()> {
         let began = Instant::now();
-        while !is_there() {
+        loop {
+            // First: whoever answers in the place of one that has ended is not it.
             self.check()?;
+            if is_there() {
+                return Ok(());
+            }
             ensure!(!interrupt.is_set(), "interrupted");
             ensure!(
                 began.elapsed() < limit,
@@ -157,7 +160,6 @@ impl Program {
             );
             sleep(LOOK_EVERY);
         }
-        Ok(())
     }
 
     /// SIGKILL, as a power cut would.
@@ -248,11 +250,6 @@ pub fn which(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A port of loopback that nobody uses at this moment.
-pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
 fn signal(child: &Child, signal: Signal) -> anyhow::Result<()> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
     Ok(kill_process(pid, signal)?)
@@ -295,6 +292,17 @@ mod tests {
         let waited = program.wait_until(Duration::from_secs(10), &Interrupt::default(), || false);
         let why = waited.unwrap_err().to_string();
         assert!(why.contains("unlucky has ended") && why.contains("out of luck"), "{why}");
+    }
+
+    #[test]
+    fn another_that_answers_in_the_place_of_one_that_has_ended_is_not_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("true");
+        let log = folder.path().join("log");
+        let mut program = Program::start("gone", &mut command, Stop::Term, &log).unwrap();
+        program.child.wait().unwrap();
+        let waited = program.wait_until(Duration::from_secs(10), &Interrupt::default(), || true);
+        assert!(waited.unwrap_err().to_string().contains("gone has ended"));
     }
 
     #[test]

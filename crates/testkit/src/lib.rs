@@ -18,4 +18,5 @@ pub use played::PlayedService;
 pub use postgres::TestDb;
 pub use refusal::{Refusal, refusal};
 pub use service_log::ServiceLog;
+pub use stack::Port;
 pub use wait::eventually;

@@ -1,13 +1,15 @@
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use stack::Port;
+
 /// A `nats-server` of a test's own, the one on the path; ended with it.
 pub struct TestNats {
     child: Child,
-    port: u16,
+    port: Port,
     store: tempfile::TempDir,
     config: String,
 }
@@ -20,21 +22,19 @@ impl TestNats {
     /// With a text in the form of nats-server's own file.
     pub async fn with_config(config: &str) -> Self {
         let store = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let child = spawn(port, &store, config);
-        let nats = Self { child, port, store, config: config.to_owned() };
+        let port = Port::any().unwrap();
+        let child = spawn(&port, &store, config);
+        let mut nats = Self { child, port, store, config: config.to_owned() };
         nats.wait().await;
         nats
     }
 
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port.number())
     }
 
     pub fn addr(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.number()))
     }
 
     /// SIGKILL.
@@ -45,7 +45,7 @@ impl TestNats {
 
     /// Starts it again where it was.
     pub async fn restart(&mut self) {
-        self.child = spawn(self.port, &self.store, &self.config);
+        self.child = spawn(&self.port, &self.store, &self.config);
         self.wait().await;
     }
 
@@ -56,20 +56,22 @@ impl TestNats {
         self.restart().await;
     }
 
-    async fn wait(&self) {
+    async fn wait(&mut self) {
         while TcpStream::connect(self.addr()).is_err() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "nats-server has ended: {ended:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-fn spawn(port: u16, store: &tempfile::TempDir, config: &str) -> Child {
+fn spawn(port: &Port, store: &tempfile::TempDir, config: &str) -> Child {
     let file = store.path().join("nats.conf");
     std::fs::write(&file, config).unwrap();
     Command::new("nats-server")
         .arg("-c")
         .arg(file)
-        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
+        .args(["-js", "-a", "127.0.0.1", "-p", &port.number().to_string(), "-sd"])
         .arg(store.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -6,7 +6,7 @@ use async_nats::jetstream;
 use log::{EventLogService, Feed, Position, Relay};
 use proto::log::v1::{ListEventsRequest, event_log_client::EventLogClient};
 
-use testkit::eventually;
+use testkit::{Port, eventually};
 
 use crate::world::{Note, PATIENCE, World, commit};
 
@@ -163,9 +163,8 @@ async fn a_hole_waits_for_a_source_that_is_away() {
     let stream = context.get_stream("ORDERS").await.unwrap();
     stream.purge().sequence(15).await.unwrap();
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Port::any().unwrap();
+    let url = format!("http://127.0.0.1:{}", nobody.number());
     let nowhere = rpc::ClientConfig::default().client(&url).unwrap();
     let mut source = world.source(&orders).await;
     source.log = EventLogClient::new(nowhere);

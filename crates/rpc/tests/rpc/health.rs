@@ -13,7 +13,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use testkit::{Keys, TestDb, TestNats, eventually};
+use testkit::{Keys, Port, TestDb, TestNats, eventually};
 
 use crate::fake::{PATIENCE, open_doors, serve_with};
 
@@ -54,8 +54,8 @@ async fn who_needs_nothing_is_ready_without_a_token_until_told_to_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_follows_postgres_and_nats_and_comes_back_with_them() {
     let (database, mut nats) = (TestDb::start().await, TestNats::start().await);
-    let door = Arc::new(Door::bind().await);
-    let through_door = database.url_at("hr_svc", door.port);
+    let door = Arc::new(Door { port: Port::any().unwrap() });
+    let through_door = database.url_at("hr_svc", door.port.number());
     let to = database.address();
     let mut open = door.open(&to);
     let config = hr_svc::Config::parse_from([
@@ -97,18 +97,13 @@ async fn readiness_follows_postgres_and_nats_and_comes_back_with_them() {
 
 /// Stands before Postgres.
 struct Door {
-    port: u16,
+    port: Port,
 }
 
 impl Door {
-    async fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { port: listener.local_addr().unwrap().port() }
-    }
-
     /// Lets everybody through until it is aborted, which throws out those inside.
     fn open(&self, to: &str) -> tokio::task::JoinHandle<()> {
-        let (port, to) = (self.port, to.to_owned());
+        let (port, to) = (self.port.number(), to.to_owned());
         tokio::spawn(async move {
             let listener = loop {
                 match TcpListener::bind(("127.0.0.1", port)).await {

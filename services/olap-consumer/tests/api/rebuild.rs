@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,7 +15,7 @@ use proto::{
         materializations_service_client::MaterializationsServiceClient, rebuild::State,
     },
 };
-use testkit::{Dice, eventually, refusal};
+use testkit::{Dice, Port, eventually, refusal};
 use tonic::Code;
 
 use crate::{
@@ -267,6 +266,7 @@ async fn a_rebuild_that_fails_leaves_what_is_live() {
 pub(crate) struct Asked {
     pub(crate) child: Spawned,
     pub(crate) client: MaterializationsServiceClient<rpc::Client>,
+    _port: Port,
 }
 
 impl Asked {
@@ -276,14 +276,13 @@ impl Asked {
 
     /// With a time after which, and so many rows at which is written.
     pub(crate) fn spawn_with(shop: &Shop, folder: &Path, interval_ms: &str, rows: &str) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
+        let port = Port::any().unwrap();
+        let address = format!("127.0.0.1:{}", port.number());
         let mut command = shop.command(folder, interval_ms);
         command.env("BRAMBLE_GRPC_ADDR", &address).env("BRAMBLE_OLAP_FLUSH_ROWS", rows);
         let child = Spawned(command.spawn().unwrap());
         let channel = rpc::ClientConfig::default().client(&format!("http://{address}")).unwrap();
-        Self { child, client: MaterializationsServiceClient::new(channel) }
+        Self { child, client: MaterializationsServiceClient::new(channel), _port: port }
     }
 
     async fn start_rebuild(&self) -> bool {

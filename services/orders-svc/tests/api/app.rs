@@ -19,7 +19,7 @@ use rpc::Shutdown;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use testkit::{Keys, PlayedService, ServiceLog, TestDb, TestNats, eventually};
+use testkit::{Keys, PlayedService, Port, ServiceLog, TestDb, TestNats, eventually};
 
 use crate::{proxy::Proxy, requests::new_id};
 
@@ -42,6 +42,8 @@ pub(crate) struct App {
     url: String,
     arguments: Vec<String>,
     process: Option<Child>,
+    /// The process's.
+    port: Option<Port>,
     billing: PlayedService,
     shutdown: Shutdown,
     database: TestDb,
@@ -60,7 +62,7 @@ impl App {
     /// Everything in this process.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let app = Self::around(&listener, false).await;
+        let app = Self::around(listener.local_addr().unwrap().port(), false).await;
         serve(&app.arguments, listener, &app.shutdown).await;
         app
     }
@@ -68,26 +70,26 @@ impl App {
     /// The same with a wall between the services.
     pub(crate) async fn start_with_proxy() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let app = Self::around(&listener, true).await;
+        let app = Self::around(listener.local_addr().unwrap().port(), true).await;
         serve(&app.arguments, listener, &app.shutdown).await;
         app
     }
 
     /// The same, and orders-svc in a process of its own, which can be killed.
     pub(crate) async fn start_as_process() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut app = Self::around(&listener, true).await;
-        drop(listener);
+        let port = Port::any().unwrap();
+        let mut app = Self::around(port.number(), true).await;
+        app.port = Some(port);
         app.restart().await;
         app
     }
 
-    /// All but orders-svc, which will be at the listener.
-    async fn around(listener: &TcpListener, with_proxy: bool) -> Self {
+    /// All but orders-svc, which will listen at the port.
+    async fn around(port: u16, with_proxy: bool) -> Self {
         let (database, nats) = (TestDb::start().await, TestNats::start().await);
         let keys = Keys::new(7);
         let public_key = keys.public();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("http://127.0.0.1:{port}");
         let shutdown = Shutdown::new();
         let (inventory_url, sweeper) = serve_inventory(&database, &nats, &url, &shutdown).await;
         let to_inventory = rpc::ClientConfig::default().client(&inventory_url).unwrap();
@@ -124,6 +126,7 @@ impl App {
             url,
             arguments,
             process: None,
+            port: None,
             billing,
             shutdown,
             database,
