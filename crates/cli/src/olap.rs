@@ -154,8 +154,8 @@ struct Progress {
 struct Phase {
     state: State,
     began: Instant,
-    /// What had been done then: of how much there is, and rows.
-    from: (u64, u64),
+    /// How far it was then.
+    from: Rebuild,
 }
 
 impl Progress {
@@ -167,15 +167,14 @@ impl Progress {
             ProgressBar::new(0).with_style(style)
         });
         let now = Instant::now();
-        let phase = Phase { state: State::Unspecified, began: now, from: (0, 0) };
+        let phase = Phase { state: State::Unspecified, began: now, from: Rebuild::default() };
         Self { phase, bar, printed: now }
     }
 
     fn show(&mut self, rebuild: &Rebuild) {
         let (done, total) = done(rebuild);
-        let rows = rebuild.counted_rows.unsigned_abs();
         if self.phase.state != rebuild.state() {
-            let from = (done, rows);
+            let from = rebuild.clone();
             self.phase = Phase { state: rebuild.state(), began: Instant::now(), from };
         }
         let doing = match rebuild.state() {
@@ -184,7 +183,7 @@ impl Progress {
             State::Swapping => "swapping",
             State::Unspecified | State::Counting | State::Done | State::Failed => "counting",
         };
-        let text = pace(rebuild, self.phase.from, self.phase.began.elapsed());
+        let text = pace(rebuild, &self.phase.from, self.phase.began.elapsed());
         match &self.bar {
             Some(bar) => {
                 bar.set_length(total);
@@ -236,21 +235,40 @@ fn done(rebuild: &Rebuild) -> (u64, u64) {
 }
 
 /// How far it is, how fast it was since `from`, and how long it will take at that.
-fn pace(rebuild: &Rebuild, from: (u64, u64), elapsed: Duration) -> String {
-    let (done, total) = done(rebuild);
-    let rate = per_second(done.saturating_sub(from.0), elapsed);
+fn pace(rebuild: &Rebuild, from: &Rebuild, elapsed: Duration) -> String {
+    let ((done, total), (before, _)) = (done(rebuild), done(from));
+    let rate = per_second(done.saturating_sub(before), elapsed);
     let what = if rebuild.state() == State::Comparing { "rows" } else { "events" };
     let mut text =
         format!("{} of {} {what} ({}/s)", HumanCount(done), HumanCount(total), HumanCount(rate));
     if rebuild.state() == State::Counting {
-        let rows = rebuild.counted_rows.unsigned_abs();
-        let rate = per_second(rows.saturating_sub(from.1), elapsed);
+        let [rows, before] = [rebuild, from].map(|at| at.counted_rows.unsigned_abs());
+        let rate = per_second(rows.saturating_sub(before), elapsed);
         text += &format!(", {} rows ({}/s)", HumanCount(rows), HumanCount(rate));
     }
-    if let Some(seconds) = total.saturating_sub(done).checked_div(rate) {
+    let left = match rebuild.state() {
+        State::Counting => seconds_of_last_source(rebuild, from, elapsed),
+        _ => total.saturating_sub(done).checked_div(rate),
+    };
+    if let Some(seconds) = left {
         text += &format!(", {} left", HumanDuration(Duration::from_secs(seconds)));
     }
     text
+}
+
+/// All sources are counted at once, each at a rate of its own: how long the last one will take. None while one that has some left stands still.
+fn seconds_of_last_source(rebuild: &Rebuild, from: &Rebuild, elapsed: Duration) -> Option<u64> {
+    let seconds = rebuild.sources.iter().map(|now| {
+        let before = from.sources.iter().find(|before| before.source == now.source);
+        let before = before.map_or(0, |before| before.counted_events);
+        let left = now.total_events.saturating_sub(now.counted_events).max(0);
+        let counted = now.counted_events.saturating_sub(before).max(0);
+        match left.unsigned_abs() {
+            0 => Some(0),
+            left => left.checked_div(per_second(counted.unsigned_abs(), elapsed)),
+        }
+    });
+    seconds.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 fn per_second(count: u64, elapsed: Duration) -> u64 {
@@ -268,9 +286,13 @@ fn refusal(status: &Status) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use proto::olap::v1::{DifferingEvent, RowDifference};
+    use proto::olap::v1::{CountedSource, DifferingEvent, RowDifference};
 
     use super::*;
+
+    fn source(source: &str, counted_events: i64, total_events: i64) -> CountedSource {
+        CountedSource { source: source.to_owned(), counted_events, total_events }
+    }
 
     fn differing() -> Rebuild {
         let row = RowDifference {
@@ -334,12 +356,25 @@ the first event that the first of them does not stand for: orders 42 (order.plac
             counted_events: 1_500_000,
             total_events: 7_000_000,
             counted_rows: 2_100_000,
+            sources: vec![
+                source("orders", 500_000, 5_000_000),
+                source("billing", 1_000_000, 2_000_000),
+            ],
             ..Rebuild::default()
         };
-        // Who looks on from the middle tells the pace since.
+        // Who looks on from the middle tells the pace since. The slowest source tells how long.
+        let middle = Rebuild {
+            counted_events: 500_000,
+            counted_rows: 100_000,
+            sources: vec![
+                source("orders", 100_000, 5_000_000),
+                source("billing", 400_000, 2_000_000),
+            ],
+            ..counting.clone()
+        };
         assert_eq!(
-            pace(&counting, (500_000, 100_000), Duration::from_secs(20)),
-            "1,500,000 of 7,000,000 events (50,000/s), 2,100,000 rows (100,000/s), 2 minutes left"
+            pace(&counting, &middle, Duration::from_secs(20)),
+            "1,500,000 of 7,000,000 events (50,000/s), 2,100,000 rows (100,000/s), 4 minutes left"
         );
         let comparing = Rebuild {
             state: State::Comparing.into(),
@@ -348,11 +383,15 @@ the first event that the first of them does not stand for: orders 42 (order.plac
             ..counting.clone()
         };
         assert_eq!(
-            pace(&comparing, (0, 0), Duration::from_secs(1)),
+            pace(
+                &comparing,
+                &Rebuild { compared_rows: 0, ..comparing.clone() },
+                Duration::from_secs(1)
+            ),
             "10,000 of 30,000 rows (10,000/s), 2 seconds left"
         );
         // Nothing is foretold of what has not moved.
-        let text = pace(&counting, (1_500_000, 2_100_000), Duration::from_millis(1));
+        let text = pace(&counting, &counting, Duration::from_millis(1));
         assert_eq!(text, "1,500,000 of 7,000,000 events (0/s), 2,100,000 rows (0/s)");
     }
 }

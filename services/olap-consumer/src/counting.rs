@@ -26,7 +26,7 @@ use tokio::{sync::Notify, task::JoinSet, time::sleep};
 
 use crate::{
     consumers::{Followed, Follower, SharedBooks, Told},
-    domain::{Books, BusinessDays},
+    domain::BusinessDays,
     materializer::apart,
     store::{Look, NotFlushed, Opened, Snapshot, Store, Trace},
 };
@@ -38,8 +38,8 @@ const ASK_MAX: Duration = Duration::from_secs(30);
 const ASKED_MAX: u32 = 60;
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How far each source is to be counted.
-pub(crate) type Targets = BTreeMap<String, Counted>;
+/// How far each source is counted, or is to be.
+pub(crate) type Places = BTreeMap<String, Counted>;
 
 /// A folder beside the live one, and what is counted in it.
 pub(crate) struct Counting {
@@ -110,13 +110,13 @@ impl Counting {
         Self::open(folder, calendar, limits).await
     }
 
-    /// Counts exactly up to the targets; without any, all that is logged by now. `progress` is told the sum of all places in the
-    /// logs, and how many rows are written.
+    /// Counts exactly up to the targets; without any, all that is logged by now. `progress` is told how far each source is, and how many rows
+    /// are written.
     pub(crate) async fn up_to(
         self,
         followers: &[Follower],
-        targets: Option<&Targets>,
-        progress: impl Fn(u64, u64) + Sync,
+        targets: Option<&Places>,
+        progress: impl Fn(Places, u64) + Sync,
     ) -> anyhow::Result<Self> {
         let (books, rows_max) = (self.books.clone(), self.limits.rows_max);
         let (written, progress) = (Arc::clone(&self.written_rows), &progress);
@@ -127,7 +127,8 @@ impl Counting {
                 let mut pages = Pages::open(follower, books, target)?;
                 while let Some(page) = pages.next().await? {
                     books.count(follower.followed, page).await?;
-                    progress(counted(&*books.lock()?), written.load(Ordering::Relaxed));
+                    let counted = books.lock()?.positions.clone();
+                    progress(counted, written.load(Ordering::Relaxed));
                     books.has_room(rows_max).await?;
                 }
                 pages.check_end()
@@ -140,7 +141,7 @@ impl Counting {
     pub(crate) async fn trace(
         self,
         follower: &Follower,
-        targets: &Targets,
+        targets: &Places,
         tracing: &mut Tracing,
     ) -> anyhow::Result<Self> {
         let (books, rows_max) = (self.books.clone(), self.limits.rows_max);
@@ -307,12 +308,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// The sum of all places in the logs.
-fn counted(books: &Books) -> u64 {
-    books.positions.values().map(|at| at.log_id.unsigned_abs()).sum()
-}
-
-fn target_of(targets: &Targets, follower: &Follower) -> Counted {
+fn target_of(targets: &Places, follower: &Follower) -> Counted {
     targets.get(follower.followed.source).copied().unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use crate::{
     OlapError,
     counting::Culprit,
     materializer::Handle,
-    rebuild::{Rebuild, RebuildHandle, State},
+    rebuild::{self, Rebuild, RebuildHandle, State},
     store::Difference,
 };
 
@@ -93,6 +93,11 @@ fn to_rebuild(rebuild: Rebuild) -> pb::Rebuild {
         live: found.live,
         counted: found.counted,
     };
+    let counted_source = |(source, total): (&String, &manifest::Counted)| pb::CountedSource {
+        source: source.clone(),
+        counted_events: rebuild.counted.get(source).map_or(0, |at| at.log_id),
+        total_events: total.log_id,
+    };
     let event = |culprit: Culprit| pb::DifferingEvent {
         source: culprit.source,
         sequence: culprit.sequence,
@@ -104,8 +109,8 @@ fn to_rebuild(rebuild: Rebuild) -> pb::Rebuild {
         rebuild_id: wire(rebuild.id),
         verify_only: rebuild.verify_only,
         state: state.into(),
-        counted_events: wire(rebuild.counted),
-        total_events: wire(rebuild.total),
+        counted_events: wire(rebuild::events(&rebuild.counted)),
+        total_events: wire(rebuild::events(&rebuild.total)),
         start_time: Some(rpc::to_time(rebuild.started_at)),
         end_time: rebuild.ended_at.map(rpc::to_time),
         compared_version: wire(rebuild.compared_version),
@@ -117,6 +122,7 @@ fn to_rebuild(rebuild: Rebuild) -> pb::Rebuild {
         counted_rows: wire(rebuild.counted_rows),
         compared_rows: wire(rebuild.compared_rows.load(Ordering::Relaxed)),
         total_rows: wire(rebuild.total_rows),
+        sources: rebuild.total.iter().map(counted_source).collect(),
     }
 }
 

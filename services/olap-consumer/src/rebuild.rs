@@ -29,7 +29,7 @@ use tokio::{
 use crate::{
     OlapError,
     consumers::Follower,
-    counting::{Counting, Culprit, Limits, Targets, Tracing, remove},
+    counting::{Counting, Culprit, Limits, Places, Tracing, remove},
     domain::BusinessDays,
     materializer::{Clock, Handle, apart},
     store::{Difference, Differences, compare},
@@ -51,9 +51,9 @@ pub(crate) struct Rebuild {
     pub(crate) id: u64,
     pub(crate) verify_only: bool,
     pub(crate) state: State,
-    /// Sums of places in the logs.
-    pub(crate) counted: u64,
-    pub(crate) total: u64,
+    /// How far the sources' logs are counted.
+    pub(crate) counted: Places,
+    pub(crate) total: Places,
     /// Rows that were counted and are written.
     pub(crate) counted_rows: u64,
     /// Of what is compared with each other, both together.
@@ -252,11 +252,11 @@ impl Rebuilder {
     async fn catch_up(&self, mut counting: Counting, desk: &Desk) -> anyhow::Result<Counting> {
         for _ in 0..ROUNDS_MAX {
             let targets = self.live.written().manifest.context(OlapError::NotOpen)?.positions;
-            let total: u64 = targets.values().map(|at| at.log_id.unsigned_abs()).sum();
-            let before = desk.newest.borrow().as_ref().map_or(0, |rebuild| rebuild.counted);
-            desk.note(|rebuild| rebuild.total = total);
+            let before =
+                desk.newest.borrow().as_ref().map_or(0, |rebuild| events(&rebuild.counted));
+            desk.note(|rebuild| rebuild.total.clone_from(&targets));
             counting = self.count(counting, &targets, desk).await?;
-            if total.saturating_sub(before) <= LEFT_MAX {
+            if events(&targets).saturating_sub(before) <= LEFT_MAX {
                 break;
             }
         }
@@ -266,7 +266,7 @@ impl Rebuilder {
     async fn count(
         &self,
         counting: Counting,
-        targets: &Targets,
+        targets: &Places,
         desk: &Desk,
     ) -> anyhow::Result<Counting> {
         let progress = |counted, rows| {
@@ -278,7 +278,7 @@ impl Rebuilder {
     async fn note_differences(
         &self,
         differences: Differences,
-        targets: &Targets,
+        targets: &Places,
         desk: &Desk,
     ) -> anyhow::Result<()> {
         let Differences { count, told, trace } = differences;
@@ -297,6 +297,11 @@ impl Rebuilder {
         desk.note(|rebuild| rebuild.first_event = tracing.culprit());
         Ok(())
     }
+}
+
+/// Their number up to these places in the logs, with gaps.
+pub(crate) fn events(places: &Places) -> u64 {
+    places.values().map(|at| at.log_id.unsigned_abs()).sum()
 }
 
 impl Desk {

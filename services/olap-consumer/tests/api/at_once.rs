@@ -144,6 +144,10 @@ impl Counted {
             let rebuild = self.consumer.newest_rebuild().await.unwrap();
             assert_eq!((rebuild.state(), rebuild.error.as_str()), (State::Counting, ""));
             assert!(rebuild.counted_events <= others && others < rebuild.total_events);
+            for of in &rebuild.sources {
+                let counted = if of.source == "orders" { 0 } else { of.total_events };
+                assert!(of.counted_events <= counted && of.total_events == newest[&*of.source]);
+            }
             rebuild.counted_events == others
         })
         .await;

@@ -48,6 +48,8 @@ async fn what_is_live_is_proved_to_be_what_the_logs_say() {
     assert_eq!(found.counted_events, found.total_events);
     let newest: i64 = shop.newest().await.values().sum();
     assert_eq!(found.total_events, newest);
+    let each = found.sources.iter().map(|of| (of.source.as_str(), of.counted_events));
+    assert_eq!(each.collect::<BTreeMap<_, _>>(), shop.newest().await);
     assert_eq!(found.compared_version, i64::try_from(before.version).unwrap());
     assert_eq!(Manifest::read(dir.path()).unwrap().unwrap(), before, "nothing live was written");
     // What was written beside counts as written, too.
