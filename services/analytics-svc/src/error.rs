@@ -16,8 +16,12 @@ pub(crate) enum AnalyticsError {
     CountedAnew,
     #[error("not counted yet: {}", list(.0))]
     NotFreshEnough(Vec<Behind>),
-    #[error("there is no ageing for {}", .0.map_or_else(|| "any day".to_owned(), rpc::to_date))]
-    AgeingNotFound(Option<NaiveDate>),
+    #[error("there is no ageing for {}", no_ageing(*.day, *.days))]
+    AgeingNotFound {
+        day: Option<NaiveDate>,
+        /// The first and the last that there are.
+        days: Option<(NaiveDate, NaiveDate)>,
+    },
     #[error("the manifest of the materializations cannot be used: {0}")]
     ManifestUnusable(io::Error),
     #[error("file {path} of {table} cannot be used: {cause}")]
@@ -64,7 +68,7 @@ impl Refusal for AnalyticsError {
             Self::NotFreshEnough(_) | Self::OutOfTime | Self::SqlOutOfTime => {
                 Code::DeadlineExceeded
             }
-            Self::AgeingNotFound(_) => Code::NotFound,
+            Self::AgeingNotFound { .. } => Code::NotFound,
             Self::TooManyQueries | Self::SqlOutOfMemory | Self::SqlAnswerTooLarge(..) => {
                 Code::ResourceExhausted
             }
@@ -85,7 +89,7 @@ impl Refusal for AnalyticsError {
             Self::NotMaterializedYet => "NOT_MATERIALIZED_YET",
             Self::CountedAnew => "COUNTED_ANEW",
             Self::NotFreshEnough(_) => "NOT_FRESH_ENOUGH",
-            Self::AgeingNotFound(_) => "AGEING_NOT_FOUND",
+            Self::AgeingNotFound { .. } => "AGEING_NOT_FOUND",
             Self::ManifestUnusable(_) => "MANIFEST_UNUSABLE",
             Self::FileUnusable { .. } => "FILE_UNUSABLE",
             Self::TooManyQueries => "TOO_MANY_QUERIES",
@@ -112,13 +116,18 @@ impl Refusal for AnalyticsError {
             Self::NotFreshEnough(behind) => {
                 behind.iter().map(|of| (of.source.clone(), of.seen.to_string())).collect()
             }
-            Self::AgeingNotFound(Some(day)) => vec![fact("as_of_date", &rpc::to_date(*day))],
+            Self::AgeingNotFound { day, days } => {
+                let (first, last) = days.unzip();
+                [("as_of_date", *day), ("first_date", first), ("last_date", last)]
+                    .into_iter()
+                    .filter_map(|(name, day)| Some(fact(name, &rpc::to_date(day?))))
+                    .collect()
+            }
             Self::FileUnusable { table, path, .. } => {
                 vec![fact("table", table), fact("path", path)]
             }
             Self::NotMaterializedYet
             | Self::CountedAnew
-            | Self::AgeingNotFound(None)
             | Self::ManifestUnusable(_)
             | Self::TooManyQueries
             | Self::OutOfTime
@@ -137,6 +146,14 @@ impl Refusal for AnalyticsError {
             | Self::Panicked(_) => Vec::new(),
         }
     }
+}
+
+fn no_ageing(day: Option<NaiveDate>, days: Option<(NaiveDate, NaiveDate)>) -> String {
+    let asked = day.map_or_else(|| "any day".to_owned(), rpc::to_date);
+    days.map_or(asked.clone(), |(first, last)| {
+        let [first, last] = [first, last].map(rpc::to_date);
+        format!("{asked}: the first is of {first}, the last of {last}")
+    })
 }
 
 fn list(behind: &[Behind]) -> String {

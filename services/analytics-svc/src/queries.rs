@@ -91,20 +91,29 @@ pub(crate) async fn ar_ageing(
     day: Option<NaiveDate>,
     zone: Tz,
 ) -> Result<Found<Ageing>, AnalyticsError> {
-    let (from, until) = instants_or_all(day, zone)?;
-    let query =
-        move |db: &Connection, version: &Version| store::newest_ageing(db, version, from, until);
-    let Found(ageing, version) = of.ask(min_position, query).await?;
-    Ok(Found(ageing.ok_or(AnalyticsError::AgeingNotFound(day))?, version))
+    of.ask(min_position, move |db: &Connection, version: &Version| ageing(db, version, day, zone))
+        .await
 }
 
-/// Of a business day that there may be an ageing of, or all there are.
-fn instants_or_all(
+/// Of a business day, or the newest; fails, telling which days there are, when it is not there.
+fn ageing(
+    db: &Connection,
+    version: &Version,
     day: Option<NaiveDate>,
     zone: Tz,
-) -> Result<(DateTime<Utc>, DateTime<Utc>), AnalyticsError> {
-    let Some(day) = day else { return Ok((DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC)) };
-    domain::instants_of(day, zone).ok_or(AnalyticsError::AgeingNotFound(Some(day)))
+) -> Result<Ageing, AnalyticsError> {
+    let ever = Some((DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC));
+    let instants = day.map_or(ever, |day| domain::instants_of(day, zone));
+    let found = match instants {
+        Some((from, until)) => store::newest_ageing(db, version, from, until)?,
+        None => None,
+    };
+    if let Some(ageing) = found {
+        return Ok(ageing);
+    }
+    let days = store::ageings_between(db, version)?;
+    let days = days.map(|(first, last)| (domain::day_of(first, zone), domain::day_of(last, zone)));
+    Err(AnalyticsError::AgeingNotFound { day, days })
 }
 
 impl Materializations {

@@ -35,7 +35,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     AnalyticsError,
-    domain::{AR_AGEING, Ageing},
+    domain::{AR_AGEING, Ageing, Instants},
 };
 
 /// The newest with an instant in `[from, until)`.
@@ -65,6 +65,19 @@ pub(crate) fn newest_ageing(
         })
     })?;
     rows.next().transpose()
+}
+
+/// The instants of the oldest and the newest, if there is any.
+pub(crate) fn ageings_between(
+    db: &Connection,
+    version: &Version,
+) -> Result<Option<Instants>, AnalyticsError> {
+    let Some(files) = version.files(AR_AGEING)? else { return Ok(None) };
+    let statement = "select epoch_us(min(as_of)), epoch_us(max(as_of))
+                     from read_parquet(string_split($1, chr(10)), hive_partitioning = false)";
+    let (oldest, newest): (Option<i64>, Option<i64>) =
+        db.query_row(statement, params![files], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    oldest.zip(newest).map(|(oldest, newest)| Ok((time(oldest)?, time(newest)?))).transpose()
 }
 
 /// Sorted rows, if their keys differ.

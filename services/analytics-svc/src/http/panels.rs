@@ -182,7 +182,7 @@ impl Board {
         let found = queries::ar_ageing(of, MinPosition::default(), day, self.zone).await;
         let (ageing, version) = match found {
             Ok(Found(ageing, version)) => (ageing, version),
-            Err(AnalyticsError::AgeingNotFound(_)) => return Ok(json!({ "as_of": null })),
+            Err(AnalyticsError::AgeingNotFound { .. }) => return Ok(json!({ "as_of": null })),
             Err(error) => return Err(error.into()),
         };
         Ok(json!(ReceivablesPanel {

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use duckdb::Connection;
 use uuid::Uuid;
 
-use super::{Found, Materializations, instants_or_all};
+use super::{Found, Materializations, ageing};
 use crate::{
     AnalyticsError,
     domain::{
@@ -115,10 +115,8 @@ pub(crate) async fn ageing_by_customer(
     (customer, after): (Option<Uuid>, Option<Uuid>),
     limit: i64,
 ) -> Result<Found<(NaiveDate, Vec<CustomerAgeing>)>, AnalyticsError> {
-    let (from, until) = instants_or_all(day, zone)?;
     let query = move |db: &Connection, version: &Version| {
-        let ageing = store::newest_ageing(db, version, from, until)?;
-        let ageing = ageing.ok_or(AnalyticsError::AgeingNotFound(day))?;
+        let ageing = ageing(db, version, day, zone)?;
         let on = domain::day_of(ageing.as_of, zone);
         let debts = match day {
             None => store::open_debts(version)?,

@@ -90,12 +90,19 @@ async fn a_day_is_one_where_the_business_is() {
 #[tokio::test]
 async fn a_day_without_ageing_is_not_found() {
     let app = App::start().await;
-    app.olap.publish_table(1, AGEING, &ageing(&[owed("2026-11-24T12:00:00Z", "3.00")]));
+    let days = ["2026-11-24T12:00:00Z", "2026-11-22T12:00:00Z"].map(|time| owed(time, "3.00"));
+    app.olap.publish_table(1, AGEING, &ageing(&days));
     for day in ["2026-11-23", "2026-11-25", "1900-01-01", "2999-12-31"] {
         let refused = refusal(app.ageing(on(day)).await);
         refused.is(Code::NotFound, "AGEING_NOT_FOUND");
-        assert_eq!(refused.facts, [format!("as_of_date: {day}")]);
-        assert_eq!(refused.message, format!("there is no ageing for {day}"));
+        let asked = format!("as_of_date: {day}");
+        assert_eq!(refused.facts, [&asked, "first_date: 2026-11-22", "last_date: 2026-11-24"]);
+        assert_eq!(
+            refused.message,
+            format!(
+                "there is no ageing for {day}: the first is of 2026-11-22, the last of 2026-11-24"
+            )
+        );
     }
 
     app.olap.publish(2, Vec::new());
