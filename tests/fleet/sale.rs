@@ -68,8 +68,13 @@ async fn a_sale_walks_through_all_services_and_the_books_tie() {
     assert_eq!(invoice.amount.unwrap().amount, "14.00");
     world.invoice(&dropped.order_id).await;
     world.invoice(&owed.order_id).await;
-    let request = CancelOrderRequest { order_id: dropped.order_id, ..Default::default() };
+    let request = CancelOrderRequest { order_id: dropped.order_id.clone(), ..Default::default() };
     world.orders().cancel_order(request).await.unwrap();
+    eventually("voided invoice", async || {
+        let invoice = world.invoice(&dropped.order_id).await;
+        (invoice.status() == InvoiceStatus::Voided).then_some(())
+    })
+    .await;
     world.ship(&sold.order_id).await;
     // Oldest first: this order's invoice, and 1.00 of what is owed for the tea.
     world.pay(&customer, "15.00").await;
