@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import re
 import socket
 import shutil
@@ -76,20 +77,30 @@ def running(code: Code, env: dict[str, str]) -> Iterator[tuple[str, Path]]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         conf = configure(code, folder, str(folder / "streams"))
-        port, monitor = free_port(), free_port()
         said = folder / "said"
-        command = [SERVER, "-c", conf, "-a", "127.0.0.1", "-p", str(port), "-m", str(monitor), "-l", said]
-        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        with port() as serving, port() as monitor:
+            command = [SERVER, "-c", conf, "-a", "127.0.0.1", "-p", str(serving), "-m", str(monitor), "-l", said]
+            with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+                try:
+                    yield f"nats://127.0.0.1:{serving}", said
+                finally:
+                    server.terminate()
+
+
+@contextmanager
+def port() -> Iterator[int]:
+    """A port that no other launcher is given meanwhile: crates/stack/src/port.rs says how, and why."""
+    while True:
+        number = random.randrange(20_000, 30_000)
+        with socket.socket(type=socket.SOCK_DGRAM) as held, socket.socket() as tried:
             try:
-                yield f"nats://127.0.0.1:{port}", said
-            finally:
-                server.terminate()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+                held.bind(("127.0.0.1", number))
+                tried.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            tried.close()
+            yield number
+            return
 
 
 class User:

@@ -10,6 +10,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -39,8 +41,9 @@ def check(code: Code, programs: Path) -> list[str]:
     database = f"deploy_{secrets.token_hex(6)}"
     in_postgres(admin, f"create database {database}")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            return Fleet(code, programs, Path(folder), urlsplit(admin), database).sell()
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as ports:
+            fleet = Fleet(code, programs, Path(folder), urlsplit(admin), database, lambda: ports.enter_context(bus.port()))
+            return fleet.sell()
     finally:
         in_postgres(admin, f"drop database {database} with (force)")
 
@@ -59,10 +62,10 @@ def in_postgres(url: str, statement: str) -> None:
 
 
 class Fleet:
-    def __init__(self, code: Code, programs: Path, folder: Path, admin, database: str):
+    def __init__(self, code: Code, programs: Path, folder: Path, admin, database: str, port: Callable[[], int]):
         self.code, self.programs, self.folder = code, programs, folder
         self.secrets = folder / "secrets"
-        self.ports = {service.name: bus.free_port() for service in code.services.values()}
+        self.ports = {service.name: port() for service in code.services.values()}
         self.values = bus.passwords(code)
         for service in code.services.values():
             if service.schema:
@@ -81,7 +84,7 @@ class Fleet:
             self.replacements[f"http://{service.name}:{service.port}"] = f"http://127.0.0.1:{self.ports[service.name]}"
             self.replacements[f"0.0.0.0:{service.port}"] = f"0.0.0.0:{self.ports[service.name]}"
             if service.http_port:
-                self.dashboard = bus.free_port()
+                self.dashboard = port()
                 self.replacements[f"0.0.0.0:{service.http_port}"] = f"0.0.0.0:{self.dashboard}"
 
     def sell(self) -> list[str]:

@@ -78,7 +78,7 @@ async fn trade(world: &World) {
 }
 
 /// The same figures, for those with a token only.
-fn behind_closed_doors(world: &World, keys: &Keys) -> (Program, [Port; 2]) {
+fn behind_closed_doors(world: &World, keys: &Keys) -> ([Port; 2], Program) {
     let ports = [Port::any().unwrap(), Port::any().unwrap()];
     let [grpc, http] = ports.each_ref().map(Port::number);
     let mut service = tied(bin().join("analytics-svc"), Stop::Term);
@@ -88,12 +88,12 @@ fn behind_closed_doors(world: &World, keys: &Keys) -> (Program, [Port; 2]) {
         .env("BRAMBLE_OLAP_DIR", world.folder.path().join("olap"))
         .env("BRAMBLE_AUTH_PUBLIC_KEY", keys.public())
         .envs(SETTINGS);
-    let log = world.folder.path().join("closed.log");
+    let log = world.folder.path().join("logs/closed.log");
     let mut program = Program::start("closed", &mut service, Stop::Term, &log).unwrap();
     let limit = std::time::Duration::from_secs(20);
     let answers = || std::net::TcpStream::connect(("127.0.0.1", http)).is_ok();
     program.wait_until(limit, &Interrupt::default(), answers).unwrap();
-    (program, ports)
+    (ports, program)
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn people_see_a_sale_appear_on_the_dashboard() {
     let customer = customer.customer.unwrap().customer_id;
 
     let keys = Keys::new(1);
-    let (_closed, [_grpc, http]) = behind_closed_doors(&world, &keys);
+    let ([_grpc, http], _closed) = behind_closed_doors(&world, &keys);
     let closed = format!("http://127.0.0.1:{}", http.number());
     // With this a new pair is made for the README.
     let screens = std::env::var_os("BRAMBLE_SCREENS").map(PathBuf::from);

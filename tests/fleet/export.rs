@@ -43,6 +43,8 @@ async fn sold() -> World {
     world.product("MUG", "8.00", 3).await;
     let order = world.order(&customer, &[("TEA", 2), ("MUG", 1)]).await.unwrap();
     world.invoice(&order.order_id).await;
+    // And its journals are posted.
+    world.verify().await;
     world
 }
 

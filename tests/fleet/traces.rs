@@ -76,5 +76,9 @@ async fn one_trace_holds_all_that_a_call_causes() {
     })
     .await;
     let journal = "select payload->>'traceparent' from ledger.events_log order by id limit 1";
-    assert!(world.sql(journal).await.starts_with(&format!("00-{TRACE}-")));
+    let begins = format!("00-{TRACE}-");
+    eventually("journal of the trace", async || {
+        world.sql(journal).await.starts_with(&begins).then_some(())
+    })
+    .await;
 }

@@ -212,8 +212,8 @@ impl Drop for World {
         let folder = self.folder.path();
         let logs = fs::read_dir(folder.join("logs")).into_iter().flatten().flatten();
         for log in logs.map(|log| log.path()).chain([folder.join("nats/log")]) {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            eprintln!("--- {}\n{said}", log.display());
+            let said = fs::read(&log).unwrap_or_default();
+            eprintln!("--- {}\n{}", log.display(), String::from_utf8_lossy(&said));
         }
     }
 }

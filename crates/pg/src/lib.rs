@@ -5,7 +5,11 @@
 //! not drop (crate `rpc`); a connection that comes back to the pool inside a transaction is closed, which rolls it back; Postgres ends
 //! sessions that idle in a transaction.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool, PgTransaction, Row,
@@ -66,10 +70,30 @@ pub async fn connect(config: &PgConfig, schema: &'static str) -> anyhow::Result<
     }
 }
 
-/// Begins to read what may be asked for by any of several filters, so that each statement is planned for those that it has. Else Postgres
-/// might take one plan for whatever comes, from the sixth time on, which uses the index of none of them.
-pub async fn begin_filtered(pool: &PgPool) -> sqlx::Result<PgTransaction<'static>> {
-    pool.begin_with("begin read only; set local plan_cache_mode = force_custom_plan").await
+/// Reads what may be asked for by any of several filters: each statement is planned for those that it has. Else Postgres might take one plan
+/// for whatever comes, from the sixth time on, which uses the index of none of them.
+#[derive(Debug)]
+pub struct FilteredRead(PgTransaction<'static>);
+
+impl FilteredRead {
+    pub async fn begin(pool: &PgPool) -> sqlx::Result<Self> {
+        let begin = "begin read only; set local plan_cache_mode = force_custom_plan";
+        Ok(Self(pool.begin_with(begin).await?))
+    }
+}
+
+impl Deref for FilteredRead {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for FilteredRead {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
 }
 
 /// Whether Postgres answers right now; for readiness. A pool whose connections are all at work does not mean that it is away.

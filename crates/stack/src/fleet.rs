@@ -284,12 +284,15 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_moves_only_those_that_belong_together() {
-        let number = Port::any().unwrap().number();
-        let known = choose(Ports::WellKnown, &[number]).unwrap();
-        assert_eq!(known[0].number(), number);
-        let moved = choose(Ports::WellKnown, &[number]).unwrap();
-        assert!(moved.len() == 1 && moved[0].number() != number, "{moved:?}");
-        assert!(choose(Ports::Any, &[number]).unwrap()[0].number() != number);
+        let known = [Port::any().unwrap(), Port::any().unwrap()].map(|port| port.number());
+        let chosen = |ports| -> Vec<u16> {
+            choose(ports, &known).unwrap().iter().map(Port::number).collect()
+        };
+        assert_eq!(chosen(Ports::WellKnown), known);
+        assert_ne!(chosen(Ports::Any), known);
+        let _taken = Port::reserve(known[0]).unwrap();
+        let moved = chosen(Ports::WellKnown);
+        assert!(moved.len() == 2 && !known.iter().any(|port| moved.contains(port)), "{moved:?}");
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::{
     ops::Range,
 };
 
-/// Below those that the kernel gives to whoever asks for any, such as connections that go out, and below those of Kubernetes.
+/// Below those that the kernel gives, unless it is told otherwise, to whoever asks for any, such as connections that go out, and below those of
+/// Kubernetes.
 const RANGE: Range<u16> = 20_000..30_000;
 const TRIES: usize = 1000;
 
 /// A port of loopback for a program to listen on, which no other launcher is given meanwhile.
 ///
 /// One that was only found free could be another's by the time that the program listens there, whose server then answers in its place. So the
-/// UDP port of the same number is held, which only these launchers ask for, as long as the program may run, or run again.
+/// UDP port of the same number, which hardly anybody else asks for, is held as long as the program may run, or run again.
 #[derive(Debug)]
 pub struct Port {
     number: u16,

@@ -1,6 +1,7 @@
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
@@ -57,9 +58,13 @@ impl TestNats {
     }
 
     async fn wait(&mut self) {
-        while TcpStream::connect(self.addr()).is_err() {
+        loop {
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "nats-server has ended: {ended:?}");
+            let said = || fs::read_to_string(self.store.path().join("log")).unwrap_or_default();
+            assert!(ended.is_none(), "nats-server has ended: {ended:?}\n{}", said());
+            if TcpStream::connect(self.addr()).is_ok() {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -67,14 +72,15 @@ impl TestNats {
 
 fn spawn(port: &Port, store: &tempfile::TempDir, config: &str) -> Child {
     let file = store.path().join("nats.conf");
-    std::fs::write(&file, config).unwrap();
+    fs::write(&file, config).unwrap();
+    let log = fs::File::options().create(true).append(true).open(store.path().join("log")).unwrap();
     Command::new("nats-server")
         .arg("-c")
         .arg(file)
         .args(["-js", "-a", "127.0.0.1", "-p", &port.number().to_string(), "-sd"])
         .arg(store.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
         .spawn()
         .unwrap()
 }

@@ -6,6 +6,7 @@ mod show;
 use chrono::{DateTime, NaiveDate, Utc};
 use ids::{CreditNoteId, CustomerId, InvoiceId, OrderId, PaymentId, RefundId};
 use log::Log;
+use pg::FilteredRead;
 use proto::billing::v1 as pb;
 use rpc::{Fields, Page};
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
@@ -21,6 +22,10 @@ pub(crate) struct Billing {
 impl Billing {
     async fn db(&self) -> Result<PoolConnection<Postgres>, BillingError> {
         Ok(self.log.pool().acquire().await?)
+    }
+
+    async fn filtered(&self) -> Result<FilteredRead, BillingError> {
+        Ok(FilteredRead::begin(self.log.pool()).await?)
     }
 
     /// The business day, by the database's clock.
@@ -357,8 +362,7 @@ impl pb::billing_service_server::BillingService for Billing {
         let customer_id = fields.optional_id("customer_id", &request.customer_id);
         fields.done()?;
 
-        let pool = self.log.pool();
-        let mut db = pg::begin_filtered(pool).await.map_err(BillingError::from)?;
+        let mut db = self.filtered().await?;
         let day = day.unwrap_or(self.today(&mut db).await?);
         let limit = page.limit();
         let aged = store::ageing::ageing(&mut db, day, customer_id, after, limit).await;

@@ -5,6 +5,7 @@ mod show;
 
 use ids::OrderId;
 use log::Log;
+use pg::FilteredRead;
 use prost::Message;
 use proto::inventory::v1 as pb;
 use rpc::{Fields, Page};
@@ -41,6 +42,10 @@ impl Inventory {
 
     async fn db(&self) -> Result<PoolConnection<Postgres>, InventoryError> {
         Ok(self.log.pool().acquire().await?)
+    }
+
+    async fn filtered(&self) -> Result<FilteredRead, InventoryError> {
+        Ok(FilteredRead::begin(self.log.pool()).await?)
     }
 }
 
@@ -281,7 +286,7 @@ impl pb::inventory_service_server::InventoryService for Inventory {
         request: Request<pb::ListMovementsRequest>,
     ) -> Result<Response<pb::ListMovementsResponse>, Status> {
         let (which, page) = read::movements(request.into_inner())?;
-        let mut db = self.db().await?;
+        let mut db = self.filtered().await?;
         let (found, of_sku) = match &which {
             Movements::OfSku { sku, document, below } => {
                 let list =

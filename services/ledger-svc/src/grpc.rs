@@ -6,9 +6,10 @@ mod show;
 use chrono_tz::Tz;
 use ids::JournalId;
 use log::Log;
+use pg::FilteredRead;
 use proto::ledger::v1 as pb;
 use rpc::Fields;
-use sqlx::{PgTransaction, Postgres, pool::PoolConnection};
+use sqlx::{Postgres, pool::PoolConnection};
 use tonic::{Request, Response, Status};
 
 use self::read::{Of, Order};
@@ -28,8 +29,8 @@ impl Ledger {
         Ok(self.log.pool().acquire().await?)
     }
 
-    async fn filtered(&self) -> Result<PgTransaction<'static>, LedgerError> {
-        Ok(pg::begin_filtered(self.log.pool()).await?)
+    async fn filtered(&self) -> Result<FilteredRead, LedgerError> {
+        Ok(FilteredRead::begin(self.log.pool()).await?)
     }
 }
 

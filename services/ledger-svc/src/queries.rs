@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono_tz::Tz;
 use ids::JournalId;
+use pg::FilteredRead;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ pub(crate) async fn whole_journal(
 
 /// The latest day first, behind a key.
 pub(crate) async fn list_journals(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: &Filter,
     before: Option<DayKey>,
     limit: i64,

@@ -254,7 +254,6 @@ impl Rebuilder {
             let targets = self.live.written().manifest.context(OlapError::NotOpen)?.positions;
             let before =
                 desk.newest.borrow().as_ref().map_or(0, |rebuild| events(&rebuild.counted));
-            desk.note(|rebuild| rebuild.total.clone_from(&targets));
             counting = self.count(counting, &targets, desk).await?;
             if events(&targets).saturating_sub(before) <= LEFT_MAX {
                 break;
@@ -269,6 +268,7 @@ impl Rebuilder {
         targets: &Places,
         desk: &Desk,
     ) -> anyhow::Result<Counting> {
+        desk.note(|rebuild| rebuild.total.clone_from(targets));
         let progress = |counted, rows| {
             desk.note(|rebuild| (rebuild.counted, rebuild.counted_rows) = (counted, rows));
         };

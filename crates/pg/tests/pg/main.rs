@@ -66,7 +66,7 @@ async fn what_is_planned_for_its_filters_leaves_nothing_on_the_connection() {
     let first = pid(&pool).await;
     let mode = "select current_setting('plan_cache_mode')";
     for _ in 0..3 {
-        let mut filtered = pg::begin_filtered(&pool).await.unwrap();
+        let mut filtered = pg::FilteredRead::begin(&pool).await.unwrap();
         let inside: String = sqlx::query_scalar(mode).fetch_one(&mut *filtered).await.unwrap();
         assert_eq!(inside, "force_custom_plan");
         drop(filtered);

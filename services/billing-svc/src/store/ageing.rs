@@ -5,7 +5,7 @@
 use chrono::NaiveDate;
 use ids::CustomerId;
 use money::Money;
-use sqlx::PgConnection;
+use pg::FilteredRead;
 
 /// What is owed by customers with how late it is; of all customers together without one.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct Ageing {
 
 /// A page of customers behind a key by their ids, with the totals of all as the last row.
 pub(crate) async fn ageing(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     day: NaiveDate,
     customer_id: Option<CustomerId>,
     after: Option<CustomerId>,
@@ -61,6 +61,6 @@ pub(crate) async fn ageing(
         after as _,
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }

@@ -49,9 +49,7 @@ pub(crate) async fn preview_payroll_run(
     let (run, mut payslips) = match command.find(&mut tx).await? {
         Some(run) => {
             command.accept(&run)?;
-            let filter = store::payslips::Filter::of_run(run.id);
-            let limit = i64::try_from(PREVIEW_MAX).unwrap_or(i64::MAX);
-            let payslips = store::payslips::list(&mut tx, &filter, None, limit).await?;
+            let payslips = store::payslips::all(&mut tx, run.id).await?;
             (run, payslips)
         }
         None => command.draft(&mut tx, PayrollRunId(Uuid::nil()), zone).await?,

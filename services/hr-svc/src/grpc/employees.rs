@@ -2,6 +2,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use ids::EmployeeId;
 use log::Log;
+use pg::FilteredRead;
 use proto::hr::v1 as pb;
 use rpc::{Fields, Page};
 use tonic::{Request, Response, Status};
@@ -52,7 +53,7 @@ impl pb::hr_service_server::HrService for Hr {
         let after: Option<EmployeeId> = page.token.key(&mut fields);
         fields.done()?;
 
-        let mut db = pg::begin_filtered(self.log.pool()).await.map_err(HrError::from)?;
+        let mut db = FilteredRead::begin(self.log.pool()).await.map_err(HrError::from)?;
         let today = store::today(&mut db, self.zone).await.map_err(HrError::from)?;
         let found = store::employees::list(&mut db, &filter, today, after, page.limit())
             .await

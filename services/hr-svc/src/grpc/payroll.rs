@@ -1,6 +1,7 @@
 use chrono_tz::Tz;
 use ids::{PayrollRunId, PayslipId};
 use log::Log;
+use pg::FilteredRead;
 use proto::hr::v1 as pb;
 use rpc::{Fields, Page};
 use tonic::{Request, Response, Status};
@@ -61,7 +62,7 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         let before: Option<PayrollRunId> = page.token.key(&mut fields);
         fields.done()?;
 
-        let mut db = pg::begin_filtered(self.log.pool()).await.map_err(HrError::from)?;
+        let mut db = FilteredRead::begin(self.log.pool()).await.map_err(HrError::from)?;
         let found = store::payroll_runs::list(&mut db, &filter, before, page.limit()).await;
         let found = found.map_err(HrError::from)?;
         let mut payroll_runs: Vec<pb::PayrollRun> =
@@ -162,7 +163,7 @@ impl pb::payroll_service_server::PayrollService for Payroll {
         let after: Option<PayslipId> = page.token.key(&mut fields);
         fields.done()?;
 
-        let mut db = pg::begin_filtered(self.log.pool()).await.map_err(HrError::from)?;
+        let mut db = FilteredRead::begin(self.log.pool()).await.map_err(HrError::from)?;
         if let Some(id) = filter.payroll_run_id {
             store::payroll_runs::get(&mut db, id).await?;
         }

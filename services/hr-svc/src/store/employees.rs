@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use ids::EmployeeId;
+use pg::FilteredRead;
 use sqlx::PgConnection;
 
 use crate::{
@@ -120,7 +121,7 @@ pub(crate) async fn lock(
 
 /// Oldest first, behind a key.
 pub(crate) async fn list(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: &Filter,
     today: NaiveDate,
     after: Option<EmployeeId>,
@@ -147,7 +148,7 @@ pub(crate) async fn list(
         limit,
         today,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 

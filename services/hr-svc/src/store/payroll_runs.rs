@@ -1,6 +1,7 @@
 //! Payroll runs. Those of a month are locked together, by key: what one of them pays depends on the others.
 
 use ids::PayrollRunId;
+use pg::FilteredRead;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -195,7 +196,7 @@ pub(crate) async fn find_live(
 
 /// Newest first, behind a key.
 pub(crate) async fn list(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: &Filter,
     before: Option<PayrollRunId>,
     limit: i64,
@@ -219,7 +220,7 @@ pub(crate) async fn list(
         filter.status.map(|status| status.to_string()),
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 

@@ -1,4 +1,5 @@
 use ids::{EmployeeId, PayrollRunId, PayslipId};
+use pg::FilteredRead;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -14,10 +15,17 @@ pub(crate) struct Filter {
     pub(crate) employee_id: Option<EmployeeId>,
 }
 
-impl Filter {
-    pub(crate) fn of_run(id: PayrollRunId) -> Self {
-        Self { payroll_run_id: Some(id), employee_id: None }
-    }
+macro_rules! payslips {
+    ($rest:literal $($args:tt)*) => {
+        sqlx::query_as!(
+            Payslip,
+            r#"select p.id as "id: _", payroll_run_id as "payroll_run_id: _", employee_id as "employee_id: _",
+                      r.period as "period: _", r.status as "status: _", to_jsonb(p) as "pay!: _",
+                      earnings as "earnings: _", earlier as "earlier: _"
+               from hr.payslips p join hr.payroll_runs r on r.id = p.payroll_run_id "# + $rest
+            $($args)*
+        )
+    };
 }
 
 /// Of a draft. One statement however many.
@@ -60,47 +68,32 @@ pub(crate) async fn delete(tx: &mut PgConnection, run_id: PayrollRunId) -> sqlx:
 }
 
 pub(crate) async fn get(db: &mut PgConnection, id: PayslipId) -> Result<Payslip, HrError> {
-    let found = sqlx::query_as!(
-        Payslip,
-        r#"select p.id as "id: _", payroll_run_id as "payroll_run_id: _", employee_id as "employee_id: _",
-                  r.period as "period: _", r.status as "status: _", to_jsonb(p) as "pay!: _",
-                  earnings as "earnings: _", earlier as "earlier: _"
-           from hr.payslips p join hr.payroll_runs r on r.id = p.payroll_run_id
-           where p.id = $1"#,
-        id as _,
-    )
-    .fetch_optional(db)
-    .await?;
+    let found = payslips!("where p.id = $1", id as _).fetch_optional(db).await?;
     found.ok_or(HrError::PayslipNotFound(id))
 }
 
 /// Oldest first, behind a key; within a run in the order of the employees' keys.
 pub(crate) async fn list(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: &Filter,
     after: Option<PayslipId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Payslip>> {
-    sqlx::query_as!(
-        Payslip,
-        r#"select p.id as "id: _", payroll_run_id as "payroll_run_id: _", employee_id as "employee_id: _",
-                  r.period as "period: _", r.status as "status: _", to_jsonb(p) as "pay!: _",
-                  earnings as "earnings: _", earlier as "earlier: _"
-           from hr.payslips p join hr.payroll_runs r on r.id = p.payroll_run_id
-           where ($1::uuid is null or p.payroll_run_id = $1)
-             and ($2::uuid is null or p.employee_id = $2)
-             and ($3::uuid is null or p.id > $3)
-           order by p.id limit $4"#,
+    payslips!(
+        "where ($1::uuid is null or p.payroll_run_id = $1)
+           and ($2::uuid is null or p.employee_id = $2)
+           and ($3::uuid is null or p.id > $3)
+         order by p.id limit $4",
         filter.payroll_run_id as _,
         filter.employee_id as _,
         after as _,
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 
 /// All of a run, in the order of the employees' keys.
 pub(crate) async fn all(db: &mut PgConnection, id: PayrollRunId) -> sqlx::Result<Vec<Payslip>> {
-    list(db, &Filter::of_run(id), None, i64::MAX).await
+    payslips!("where p.payroll_run_id = $1 order by p.id", id as _).fetch_all(db).await
 }

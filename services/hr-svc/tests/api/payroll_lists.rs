@@ -185,7 +185,7 @@ async fn employees_are_found_by_group_by_role_and_by_the_day_on_which_they_work(
     assert_eq!(found("main", "baker", "2024-03-01").await, "");
 }
 
-/// The plan of a statement of the service's own, as it is prepared, for these arguments.
+/// The plan of a statement of the service's own, as it is prepared, for these arguments: as a `FilteredRead` has it planned.
 async fn plan(app: &App, statement: &str, types: &str, arguments: &str) -> String {
     let mut db = app.db.acquire().await.unwrap();
     let prepare = format!("prepare listed ({types}) as {statement}");
@@ -228,7 +228,7 @@ async fn each_filter_has_its_index() {
     }
     let source = include_str!("../../src/store/payslips.rs");
     let list = source.find("pub(crate) async fn list(").unwrap();
-    let payslips = statement(&source[list..], "select p.id as");
+    let payslips = statement(source, "select p.id as") + &statement(&source[list..], "where ($1");
     let types = "uuid, uuid, uuid, bigint";
     for (arguments, index) in [
         ("gen_random_uuid(), null, null, 51", "payslips_payroll_run_id_idx"),

@@ -1,5 +1,6 @@
 use ids::OrderId;
 use money::Money;
+use pg::FilteredRead;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ pub(crate) async fn of_documents(
 
 /// Of a SKU, the newest first, below a sequence number.
 pub(crate) async fn list_of_sku(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     sku: &str,
     document: Option<Uuid>,
     below: Option<i64>,
@@ -69,7 +70,7 @@ pub(crate) async fn list_of_sku(
         below,
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 

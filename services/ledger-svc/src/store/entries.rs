@@ -1,5 +1,6 @@
 use ids::JournalId;
 use money::Money;
+use pg::FilteredRead;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, postings: &[&Posting]) -> sqlx
 
 /// Newest first, behind a key.
 pub(crate) async fn list(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: Filter<'_>,
     before: Option<Uuid>,
     limit: i64,
@@ -70,13 +71,13 @@ pub(crate) async fn list(
         before,
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 
 /// The latest day first, behind a key, within a range of days.
 pub(crate) async fn list_by_day(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: Filter<'_>,
     days: Days,
     before: Option<DayKey>,
@@ -104,7 +105,7 @@ pub(crate) async fn list_by_day(
         before.map(|before| before.id),
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use ids::JournalId;
+use pg::FilteredRead;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -119,7 +120,7 @@ pub(crate) async fn of_request(
 
 /// The latest day first, behind a key. The journals of a document are an array, not `in`, which the planner would not look up behind `or`.
 pub(crate) async fn list(
-    db: &mut PgConnection,
+    db: &mut FilteredRead,
     filter: &Filter,
     before: Option<DayKey>,
     limit: i64,
@@ -143,7 +144,7 @@ pub(crate) async fn list(
         before.map(|before| before.id),
         limit,
     )
-    .fetch_all(db)
+    .fetch_all(&mut **db)
     .await
 }
 
@@ -196,7 +197,7 @@ pub(crate) async fn first_day_before(
 ) -> sqlx::Result<Option<NaiveDate>> {
     sqlx::query_scalar!(
         "select min(effective_date) from ledger.journals
-         where effective_date < $1 and ($2::date is null or effective_date >= $2)",
+         where effective_date < $1 and effective_date >= coalesce($2, '-infinity'::date)",
         before,
         from
     )
