@@ -1,15 +1,17 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    process::{Child, Command},
     time::Duration,
 };
 
-use stack::Port;
+use stack::{
+    Port,
+    process::{Program, Stop, tied},
+};
 
 /// A `nats-server` of a test's own, the one on the path; ended with it.
 pub struct TestNats {
-    child: Child,
+    program: Program,
     port: Port,
     store: tempfile::TempDir,
     config: String,
@@ -24,8 +26,8 @@ impl TestNats {
     pub async fn with_config(config: &str) -> Self {
         let store = tempfile::tempdir().unwrap();
         let port = Port::any().unwrap();
-        let child = spawn(&port, &store, config);
-        let mut nats = Self { child, port, store, config: config.to_owned() };
+        let program = spawn(&port, &store, config);
+        let mut nats = Self { program, port, store, config: config.to_owned() };
         nats.wait().await;
         nats
     }
@@ -40,13 +42,12 @@ impl TestNats {
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.program.kill().unwrap();
     }
 
     /// Starts it again where it was.
     pub async fn restart(&mut self) {
-        self.child = spawn(&self.port, &self.store, &self.config);
+        self.program = spawn(&self.port, &self.store, &self.config);
         self.wait().await;
     }
 
@@ -59,9 +60,7 @@ impl TestNats {
 
     async fn wait(&mut self) {
         loop {
-            let ended = self.child.try_wait().unwrap();
-            let said = || fs::read_to_string(self.store.path().join("log")).unwrap_or_default();
-            assert!(ended.is_none(), "nats-server has ended: {ended:?}\n{}", said());
+            self.program.check().unwrap();
             if TcpStream::connect(self.addr()).is_ok() {
                 return;
             }
@@ -70,24 +69,21 @@ impl TestNats {
     }
 }
 
-fn spawn(port: &Port, store: &tempfile::TempDir, config: &str) -> Child {
+fn spawn(port: &Port, store: &tempfile::TempDir, config: &str) -> Program {
     let file = store.path().join("nats.conf");
     fs::write(&file, config).unwrap();
-    let log = fs::File::options().create(true).append(true).open(store.path().join("log")).unwrap();
-    Command::new("nats-server")
+    let mut command = tied("nats-server", Stop::Term);
+    command
         .arg("-c")
         .arg(file)
         .args(["-js", "-a", "127.0.0.1", "-p", &port.number().to_string(), "-sd"])
-        .arg(store.path())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+        .arg(store.path());
+    Program::start("nats-server", &mut command, Stop::Term, &store.path().join("log")).unwrap()
 }
 
 impl Drop for TestNats {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Nobody wants what it would still save.
+        let _ = self.program.kill();
     }
 }

@@ -150,10 +150,9 @@ impl Refusal for AnalyticsError {
 
 fn no_ageing(day: Option<NaiveDate>, days: Option<(NaiveDate, NaiveDate)>) -> String {
     let asked = day.map_or_else(|| "any day".to_owned(), rpc::to_date);
-    days.map_or(asked.clone(), |(first, last)| {
-        let [first, last] = [first, last].map(rpc::to_date);
-        format!("{asked}: the first is of {first}, the last of {last}")
-    })
+    let Some((first, last)) = days else { return asked };
+    let [first, last] = [first, last].map(rpc::to_date);
+    format!("{asked}: the first is of {first}, the last of {last}")
 }
 
 fn list(behind: &[Behind]) -> String {
