@@ -7,9 +7,6 @@ use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-/// How often requests that are taken back at the same moment are claimed again.
-const TRIES_MAX: u32 = 5;
-
 /// What makes a request the same as an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
@@ -77,43 +74,36 @@ pub async fn claim_all(
     let methods: Vec<&str> = requests.iter().map(|(key, _)| key.method).collect();
     let hashes: Vec<&[u8]> = requests.iter().map(|(key, _)| key.hash.as_slice()).collect();
     let resources: Vec<&str> = requests.iter().map(|(_, id)| id.as_str()).collect();
-    // In the order of the ids, so that two batches never wait for each other.
+    // In the order of the ids, so that two batches never wait for each other. One that is there is locked, though nothing is changed: it
+    // can't be taken back before it is read.
     let insert = format!(
-        "insert into {schema}.requests (request_id, method, payload_hash, resource_id)
-         select id, method, hash, resource
-         from unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[]) with ordinality as r (id, method, hash, resource, place)
+        "insert into {schema}.requests as r (request_id, method, payload_hash, resource_id)
+         select distinct on (id) id, method, hash, resource
+         from unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[]) with ordinality as c (id, method, hash, resource, place)
          order by id, place
-         on conflict (request_id) do nothing
+         on conflict (request_id) do update set method = r.method where false
          returning request_id"
     );
+    let inserted: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(insert))
+        .bind(&ids)
+        .bind(&methods)
+        .bind(&hashes)
+        .bind(&resources)
+        .fetch_all(&mut *tx)
+        .await?;
+    if inserted.len() == requests.len() {
+        return Ok(vec![Claim::New; requests.len()]);
+    }
     let select = format!(
         "select request_id, method, payload_hash, resource_id from {schema}.requests where request_id = any($1)"
     );
-    let mut new: HashSet<Uuid> = HashSet::new();
-    for _ in 0..TRIES_MAX {
-        let inserted: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(insert.as_str()))
-            .bind(&ids)
-            .bind(&methods)
-            .bind(&hashes)
-            .bind(&resources)
-            .fetch_all(&mut *tx)
-            .await?;
-        new.extend(inserted);
-        if new.len() == requests.len() {
-            return Ok(vec![Claim::New; requests.len()]);
-        }
-        let rows =
-            sqlx::query(AssertSqlSafe(select.as_str())).bind(&ids).fetch_all(&mut *tx).await?;
-        let mut known = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            known.insert(row.try_get::<Uuid, _>("request_id")?, row);
-        }
-        if ids.iter().all(|id| known.contains_key(id)) {
-            return requests.iter().map(|(key, _)| verdict(key, &mut new, &known)).collect();
-        }
-        // One that was in the way was taken back between the two statements.
+    let rows = sqlx::query(AssertSqlSafe(select)).bind(&ids).fetch_all(tx).await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        known.insert(row.try_get::<Uuid, _>("request_id")?, row);
     }
-    Err(sqlx::Error::RowNotFound)
+    let mut new: HashSet<Uuid> = inserted.into_iter().collect();
+    requests.iter().map(|(key, _)| verdict(key, &mut new, &known)).collect()
 }
 
 fn verdict(

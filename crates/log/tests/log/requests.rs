@@ -124,3 +124,31 @@ async fn a_request_that_is_taken_back_is_new_to_one_of_those_who_wait() {
         caller.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_not_taken_back_under_one_who_reads_it() {
+    let world = World::start().await;
+    let orders = world.log("orders", 4).await;
+    let (one, two) = (key(Uuid::now_v7(), "one"), key(Uuid::now_v7(), "two"));
+    assert_eq!(claim(&orders, &[(one.clone(), "a")]).await, [Claim::New]);
+    let mut reads = orders.begin().await.unwrap();
+    let requests = [(&two, "b".to_owned()), (&one, "c".to_owned())];
+    let claims = log::claim_all(&mut reads, "orders", &requests).await.unwrap();
+    assert_eq!(claims, [Claim::New, Claim::Answered("a".to_owned())]);
+
+    let take_back = "delete from orders.requests where request_id = $1";
+    let mut other = orders.begin().await.unwrap();
+    sqlx::query("set local lock_timeout = '100ms'").execute(&mut *other).await.unwrap();
+    let refused = sqlx::query(take_back).bind(one.id).execute(&mut *other).await.unwrap_err();
+    let code = refused.as_database_error().and_then(|error| error.code()).map(Into::into);
+    assert_eq!(code, Some("55P03".to_owned()), "{refused}");
+    other.rollback().await.unwrap();
+
+    orders.commit(reads).await.unwrap();
+    let taken_back = sqlx::query(take_back).bind(one.id).execute(orders.pool()).await.unwrap();
+    assert_eq!(taken_back.rows_affected(), 1);
+    assert_eq!(
+        claim(&orders, &[(one, "d"), (two, "e")]).await,
+        [Claim::New, Claim::Answered("b".to_owned())]
+    );
+}
