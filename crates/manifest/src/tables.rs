@@ -31,8 +31,8 @@ pub const ALL: [Table; 11] = [
     RECEIVABLES_BY_DAY,
 ];
 
-/// A UTC hour of placing (the key), with what was ordered then and not cancelled, tax included. A return leaves it as it is. An hour without
-/// orders has no row.
+/// When an hour of placing began (the key), with what was ordered then and not cancelled, tax included. A return leaves it as it is. Hours are
+/// those of the business day: UTC hours, unless its zone is some minutes off them. An hour without orders has no row.
 pub const SALES_BY_HOUR: Table = Table {
     name: "sales_by_hour",
     schema: "message sales_by_hour {

@@ -212,18 +212,18 @@ impl Books {
                 for line in &lines {
                     line.unit_price.times(line.quantity)?;
                 }
-                self.sales.place(placed_at, total)?;
+                self.sales.place(self.calendar.hour_of(placed_at), total)?;
                 self.orders.place(order, customer_id, placed_at, lines);
                 Ok(())
             }
             Fact::OrderCancelled { order, placed_at, total } => {
-                self.sales.cancel(placed_at, total)?;
+                self.sales.cancel(self.calendar.hour_of(placed_at), total)?;
                 self.orders.cancel(order);
                 Ok(())
             }
             Fact::OrderReduced { order, placed_at, by, lines } => {
                 let changed = self.orders.after(order, &lines, Became::Cancelled)?;
-                self.sales.reduce(placed_at, by)?;
+                self.sales.reduce(self.calendar.hour_of(placed_at), by)?;
                 self.orders.change(changed);
                 Ok(())
             }

@@ -6,7 +6,7 @@
 //!
 //! | table | a row is | changed by |
 //! |---|---|---|
-//! | `sales_by_hour` | a UTC hour of placing, with what was ordered then and not cancelled | orders |
+//! | `sales_by_hour` | an hour of placing, as the business day has them, with what was ordered then and not cancelled | orders |
 //! | `stock_snapshot` | a SKU's levels now, since when, and when to reorder | inventory |
 //! | `ar_ageing` | a business day: what customers owed at its end (today: now), by how late it was | billing, and the calendar |
 //! | `receivables_by_day` | a business day, a customer and a due date: by how much what is owed changed then | billing |

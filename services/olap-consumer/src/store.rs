@@ -69,7 +69,7 @@ use crate::{OlapError, consumers::SharedBooks, domain::BusinessDays};
 
 /// What rows and manifest mean and which tables there are; raised when folding the same events comes to others, so that older folders are
 /// counted anew.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const PARQUET: &str = ".parquet";
 
 /// The manifest's file: what readers need, and what only this service does.

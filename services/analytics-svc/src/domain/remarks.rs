@@ -3,7 +3,7 @@
 /// None for a column that this build does not know.
 pub(super) fn of(table: &str, column: &str) -> Option<&'static str> {
     Some(match (table, column) {
-        ("sales_by_hour", "hour") => "Hour in which the orders were placed; the key",
+        ("sales_by_hour", "hour") => "When the hour began in which the orders were placed; the key",
         ("sales_by_hour", "total_amount") => {
             "With tax, of what was ordered then and not cancelled; a return leaves it"
         }

@@ -1,6 +1,6 @@
 //! Sales as a shop looks at them: by day, week and month where the business is. Pure: values in, values out.
 //!
-//! A UTC hour belongs to the business day in which it begins. Weeks begin on Monday. A week and a month are counted up to the day, and compared
+//! Hours are counted from the beginning of the business day. Weeks begin on Monday. A week and a month are counted up to the day, and compared
 //! with as many days of the one before.
 
 use std::collections::BTreeMap;
@@ -138,13 +138,12 @@ impl Around {
         let (_, begins, ends) = self.instants;
         let sold: BTreeMap<DateTime<Utc>, Sums> =
             sold.iter().map(|hour| (hour.hour, Sums::of(hour))).collect();
-        // Where a day begins within a UTC hour, that hour is of the day before.
-        let past = begins.timestamp().rem_euclid(3600);
-        let first = begins + TimeDelta::seconds(if past == 0 { 0 } else { 3600 - past });
         let hours =
-            (0..).map(|hour| first + TimeDelta::hours(hour)).take_while(|hour| *hour < ends);
+            (0..).map(|hour| begins + TimeDelta::hours(hour)).take_while(|hour| *hour < ends);
         let bar = |hour: DateTime<Utc>| {
-            let sums = sold.get(&hour).copied().unwrap_or(Sums::NONE);
+            // The files of an older olap-consumer have UTC hours.
+            let within = sold.range(hour..hour + TimeDelta::hours(1)).next();
+            let sums = within.map_or(Sums::NONE, |(_, sums)| *sums);
             Bar::of(hour.to_rfc3339_opts(SecondsFormat::Secs, true), sums)
         };
         hours.map(bar).collect()
@@ -257,16 +256,16 @@ mod tests {
         for (of, hours) in [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-24", 24)] {
             assert_eq!(around(of, london).hours(&[]).len(), hours, "{of}");
         }
-        // The day begins at half past six in the evening, UTC: the hour from six on is of the day before.
+        // The day begins at half past six in the evening, UTC.
         let kolkata = around("2026-11-24", chrono_tz::Asia::Kolkata);
-        let hours = kolkata.hours(&[
-            sold("2026-11-23T18:00:00Z", "1.00", 1),
-            sold("2026-11-23T19:00:00Z", "2.00", 1),
-        ]);
-        assert_eq!(
-            (hours.len(), &*hours[0].at, &*hours[0].amount),
-            (24, "2026-11-23T19:00:00Z", "2.00")
-        );
+        for first in ["2026-11-23T18:30:00Z", "2026-11-23T19:00:00Z"] {
+            let hours =
+                kolkata.hours(&[sold("2026-11-23T18:00:00Z", "1.00", 1), sold(first, "2.00", 1)]);
+            assert_eq!(
+                (hours.len(), &*hours[0].at, &*hours[0].amount, &*hours[1].amount),
+                (24, "2026-11-23T18:30:00Z", "2.00", "0.00")
+            );
+        }
     }
 
     #[test]

@@ -20,6 +20,12 @@ impl BusinessDays {
             .map_or(midnight.and_utc(), |time| time.to_utc())
     }
 
+    /// When the hour of the business day began in which a point in time is. No hour is of two days.
+    pub(crate) fn hour_of(self, time: DateTime<Utc>) -> DateTime<Utc> {
+        let start = self.start_of(self.day_of(time));
+        start + TimeDelta::hours((time - start).num_hours())
+    }
+
     /// The last microsecond of a day.
     pub(crate) fn end_of(self, day: NaiveDate) -> DateTime<Utc> {
         self.start_of(day + Days::new(1)) - TimeDelta::microseconds(1)
@@ -48,6 +54,47 @@ mod tests {
             let parse = |time: &str| time.parse::<DateTime<Utc>>().unwrap();
             assert_eq!(london.start_of(day(on)), parse(start));
             assert_eq!(london.end_of(day(on)), parse(end));
+        }
+    }
+
+    #[test]
+    fn hours_begin_when_the_clock_of_the_business_strikes() {
+        use chrono_tz::Tz;
+        for (zone, time, hour) in [
+            (Tz::UTC, "2026-11-25T09:59:59.999999Z", "2026-11-25T09:00:00Z"),
+            (Tz::UTC, "2026-11-25T10:00:00Z", "2026-11-25T10:00:00Z"),
+            (Tz::UTC, "1969-12-31T23:30:00Z", "1969-12-31T23:00:00Z"),
+            // Summer time begins there in the second of these hours, and ends in the last.
+            (Tz::Europe__London, "2026-03-29T00:59:59Z", "2026-03-29T00:00:00Z"),
+            (Tz::Europe__London, "2026-03-29T01:59:59Z", "2026-03-29T01:00:00Z"),
+            (Tz::Europe__London, "2026-10-25T00:30:00Z", "2026-10-25T00:00:00Z"),
+            (Tz::Europe__London, "2026-10-25T01:30:00Z", "2026-10-25T01:00:00Z"),
+            // Midnight, and a minute before.
+            (Tz::Asia__Kolkata, "2026-11-24T18:30:00Z", "2026-11-24T18:30:00Z"),
+            (Tz::Asia__Kolkata, "2026-11-24T18:29:00Z", "2026-11-24T17:30:00Z"),
+            (Tz::Asia__Kathmandu, "2026-11-24T18:20:00Z", "2026-11-24T18:15:00Z"),
+            (Tz::America__St_Johns, "2026-11-24T18:20:00Z", "2026-11-24T17:30:00Z"),
+        ] {
+            let parse = |time: &str| time.parse::<DateTime<Utc>>().unwrap();
+            assert_eq!(BusinessDays(zone).hour_of(parse(time)), parse(hour), "{zone} {time}");
+        }
+    }
+
+    /// Also where a day is half an hour longer, or begins at one.
+    #[test]
+    fn each_hour_is_one_of_its_day_whatever_the_zone() {
+        let times = (0..3000).map(|number| {
+            let seconds = 1_262_304_000 + number * 172_753;
+            DateTime::from_timestamp(seconds, 999_999_000).unwrap()
+        });
+        for time in times {
+            for zone in chrono_tz::TZ_VARIANTS.into_iter().step_by(7) {
+                let days = BusinessDays(zone);
+                let hour = days.hour_of(time);
+                assert!(hour <= time && time - hour < TimeDelta::hours(1), "{zone} {time}");
+                assert_eq!(days.day_of(hour), days.day_of(time), "{zone} {time}");
+                assert_eq!(days.hour_of(hour), hour, "{zone} {time}");
+            }
         }
     }
 

@@ -9,15 +9,14 @@ pub(crate) struct HourOfSales {
     pub(crate) order_count: i32,
 }
 
-/// Sales by the UTC hour in which an order was placed. An hour without orders has no row.
+/// Sales by the hour of the business day in which an order was placed. An hour without orders has no row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sales {
     pub(crate) hours: Table<DateTime<Utc>, HourOfSales>,
 }
 
 impl Sales {
-    pub(crate) fn place(&mut self, placed_at: DateTime<Utc>, total: Amount) -> Result<(), Unsound> {
-        let hour = hour_of(placed_at);
+    pub(crate) fn place(&mut self, hour: DateTime<Utc>, total: Amount) -> Result<(), Unsound> {
         let before = self.hours.get(&hour).copied().unwrap_or_default();
         let order_count = before.order_count.checked_add(1).ok_or(Unsound::TooMuch)?;
         self.hours.set(hour, HourOfSales { total: before.total.plus(total)?, order_count });
@@ -25,8 +24,7 @@ impl Sales {
     }
 
     /// Takes a part of an order out of its hour: it stays an order.
-    pub(crate) fn reduce(&mut self, placed_at: DateTime<Utc>, by: Amount) -> Result<(), Unsound> {
-        let hour = hour_of(placed_at);
+    pub(crate) fn reduce(&mut self, hour: DateTime<Utc>, by: Amount) -> Result<(), Unsound> {
         let before = self.hours.get(&hour).copied().ok_or(Unsound::NotSold(hour))?;
         let left = HourOfSales { total: before.total.minus(by)?, ..before };
         if left.total.is_negative() {
@@ -37,12 +35,7 @@ impl Sales {
     }
 
     /// Takes an order out of its own hour again.
-    pub(crate) fn cancel(
-        &mut self,
-        placed_at: DateTime<Utc>,
-        total: Amount,
-    ) -> Result<(), Unsound> {
-        let hour = hour_of(placed_at);
+    pub(crate) fn cancel(&mut self, hour: DateTime<Utc>, total: Amount) -> Result<(), Unsound> {
         let before = self.hours.get(&hour).copied().unwrap_or_default();
         let left =
             HourOfSales { total: before.total.minus(total)?, order_count: before.order_count - 1 };
@@ -59,9 +52,4 @@ impl Sales {
             _ => Err(Unsound::NotSold(hour)),
         }
     }
-}
-
-fn hour_of(time: DateTime<Utc>) -> DateTime<Utc> {
-    let start = time.timestamp().div_euclid(3600) * 3600;
-    DateTime::from_timestamp(start, 0).unwrap_or(time)
 }

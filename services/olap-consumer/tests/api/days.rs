@@ -13,8 +13,8 @@ use testkit::{Dice, eventually};
 
 use crate::{
     folder, model,
-    shop::{Consumer, PATIENCE, Shop},
-    trade::{issued_data, new_id, placed},
+    shop::{Consumer, PATIENCE, Shop, now},
+    trade::{cancelled, issued_data, new_id, order_at, placed},
 };
 
 #[derive(Clone)]
@@ -238,5 +238,37 @@ async fn each_day_all_is_counted_anew_when_it_is_time_where_the_business_is() {
     let consumer = Consumer::start(config(), hands.clock()).await;
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     assert_eq!(consumer.newest_rebuild().await.unwrap_err().code(), tonic::Code::NotFound);
+    consumer.stop().await;
+}
+
+/// In a zone that is half an hour off the hours of UTC.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hours_of_sales_sum_to_the_days_that_skus_are_sold_on() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = shop.config(dir.path(), &["--time-zone", "Asia/Kolkata"]);
+    let consumer = Consumer::start(config, Arc::new(now)).await;
+    // Half a second before midnight there and half a second later, and hours before and behind both.
+    let times = ["17:29:59.5", "17:30:00", "18:29:59.5", "18:30:00", "19:29:59.5", "19:30:00"];
+    let orders = times.map(|time| (new_id(), format!("2026-11-24T{time}Z")));
+    for ((id, time), price) in orders.iter().zip([1, 2, 4, 8, 16, 32]) {
+        let order = order_at(id, &new_id(), price, time.parse().unwrap());
+        shop.publish("orders", &[order]).await;
+    }
+    let (last, time) = &orders[5];
+    shop.publish("orders", &[cancelled(last, 32, time)]).await;
+    shop.caught_up(dir.path()).await;
+    assert_eq!(
+        folder::lines(dir.path(), "sales_by_hour"),
+        [
+            "2026-11-24T16:30:00.000000Z|0.01|1",
+            "2026-11-24T17:30:00.000000Z|0.06|2",
+            "2026-11-24T18:30:00.000000Z|0.24|2",
+        ]
+    );
+    assert_eq!(
+        folder::lines(dir.path(), "sales_by_sku_day"),
+        ["2026-11-24|one|3|0|0|0.07|3", "2026-11-25|one|2|0|0|0.24|2"]
+    );
     consumer.stop().await;
 }

@@ -15,9 +15,9 @@ use proto::{
 };
 
 use crate::{
-    rebuild::{Asked, order},
+    rebuild::Asked,
     shop::{SOURCES, Shop},
-    trade::{event, new_id},
+    trade::{event, new_id, order},
 };
 
 /// Unless `BRAMBLE_BENCH_LINES` says another number.

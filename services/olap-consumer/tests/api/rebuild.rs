@@ -9,7 +9,7 @@ use std::{
 
 use manifest::Manifest;
 use proto::{
-    events::v1::{OrderPlaced, OrderedLine},
+    events::v1::OrderPlaced,
     olap::v1::{
         self as pb, StartRebuildRequest,
         materializations_service_client::MaterializationsServiceClient, rebuild::State,
@@ -21,7 +21,7 @@ use tonic::Code;
 use crate::{
     folder, model,
     shop::{Consumer, PATIENCE, SOURCES, Shop, Spawned, now},
-    trade::{Trade, ended, event, money, new_id, placed, trade},
+    trade::{Trade, ended, event, new_id, order, placed, trade},
 };
 
 /// Nothing that was counted beside is left.
@@ -117,25 +117,6 @@ async fn a_rebuild_takes_the_place_of_what_is_live_while_events_arrive() {
     consumer.stop().await;
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
-}
-
-pub(crate) fn order(id: &str, line_id: &str, price: i64) -> log::NewEvent {
-    let line = OrderedLine {
-        line_id: line_id.to_owned(),
-        sku: "one".to_owned(),
-        quantity: 1,
-        unit_price: money(price),
-        ..Default::default()
-    };
-    let data = OrderPlaced {
-        order_id: id.to_owned(),
-        customer_id: new_id(),
-        total: money(price),
-        place_time: Some(now().into()),
-        lines: vec![line],
-        ..Default::default()
-    };
-    event("order.placed", id, &data)
 }
 
 /// The log of a source is made to say something else of an event.

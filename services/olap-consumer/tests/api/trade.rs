@@ -467,6 +467,30 @@ pub(crate) fn issued_data(id: &str, owed: i64, due_date: &str) -> InvoiceIssued 
 }
 
 /// An order of no lines.
+/// Of one line.
+pub(crate) fn order(id: &str, line_id: &str, price: i64) -> NewEvent {
+    order_at(id, line_id, price, now())
+}
+
+pub(crate) fn order_at(id: &str, line_id: &str, price: i64, time: DateTime<Utc>) -> NewEvent {
+    let line = OrderedLine {
+        line_id: line_id.to_owned(),
+        sku: "one".to_owned(),
+        quantity: 1,
+        unit_price: money(price),
+        ..Default::default()
+    };
+    let data = OrderPlaced {
+        order_id: id.to_owned(),
+        customer_id: new_id(),
+        total: money(price),
+        place_time: Some(time.into()),
+        lines: vec![line],
+        ..Default::default()
+    };
+    event("order.placed", id, &data)
+}
+
 pub(crate) fn placed(id: &str, total: i64, time: &str) -> NewEvent {
     let time: DateTime<Utc> = time.parse().unwrap();
     let data = OrderPlaced {
