@@ -15,9 +15,11 @@ pub(crate) async fn void_invoice(
     command: CloseInvoice,
 ) -> Result<Invoice, BillingError> {
     let mut tx = log.begin().await?;
-    log::answered(&mut tx, store::SCHEMA, command.request_key.as_ref(), command.id).await?;
+    let request_key = command.request_key.as_ref();
+    let again = log::answered(&mut tx, store::SCHEMA, request_key, command.id).await?.is_some();
     let before = store::invoices::lock_one(&mut tx, command.id).await?;
-    if before.status == InvoiceStatus::Voided {
+    // An answered request closes nothing that was opened again since, by a payment that bounced.
+    if again || before.status == InvoiceStatus::Voided {
         log.commit(tx).await?;
         return Ok(before);
     }

@@ -6,7 +6,7 @@ use tonic::Code;
 
 use testkit::refusal;
 
-use crate::app::{App, cancelled, credit_note, money, new_id, void, write_off};
+use crate::app::{App, cancelled, credit_note, money, new_id, refund, void, write_off};
 
 const TIME: &str = "2026-10-01T12:00:00Z";
 
@@ -111,6 +111,36 @@ async fn what_is_not_owed_is_not_written_off() {
             ]
         );
     }
+    app.check_books().await;
+}
+
+/// A payment bounced meanwhile, so that something is owed again.
+#[tokio::test]
+async fn an_answered_request_closes_nothing_that_was_opened_again_since() {
+    let app = App::start().await;
+    let lost = app.invoice(&new_id(), "10.00", TIME).await;
+    let bounced = app.pay_invoice(&lost, "4.00").await;
+    let request = pb::WriteOffInvoiceRequest { request_id: new_id(), ..write_off(&lost) };
+    app.write_off(request.clone()).await.unwrap();
+    app.reverse(&bounced).await;
+    let again = app.write_off(request).await.unwrap();
+    assert_eq!((&again.residual, &again.written_off), (&money("4.00"), &money("6.00")));
+    assert_eq!(app.events("invoice.written_off").await.len(), 1);
+    let rest = app.write_off(write_off(&lost)).await.unwrap();
+    assert_eq!((&rest.residual, &rest.written_off), (&money("0.00"), &money("10.00")));
+
+    let customer = new_id();
+    let cancelled_order = app.invoice(&customer, "10.00", TIME).await;
+    let bounced = app.pay_invoice(&cancelled_order, "10.00").await;
+    app.hear(&[cancelled(&cancelled_order.order_id)]).await;
+    let request = pb::VoidInvoiceRequest { request_id: new_id(), ..void(&cancelled_order) };
+    let voided = app.void(request.clone()).await.unwrap();
+    assert_eq!(voided.status(), InvoiceStatus::Voided);
+    app.refund(refund(&customer, "10.00")).await.unwrap();
+    app.reverse(&bounced).await;
+    let now = app.invoice_of(&cancelled_order.order_id).await;
+    assert_ne!(now.status(), InvoiceStatus::Voided);
+    assert_eq!(app.void(request).await.unwrap(), now);
     app.check_books().await;
 }
 
