@@ -8,11 +8,13 @@ mod played;
 mod service_log;
 mod dice;
 mod keys;
+mod midnight;
 mod refusal;
 mod wait;
 
 pub use dice::Dice;
 pub use keys::Keys;
+pub use midnight::past_midnight;
 pub use nats::TestNats;
 pub use played::PlayedService;
 pub use postgres::TestDb;

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats, past_midnight};
 
 use crate::books;
 
@@ -67,6 +67,7 @@ impl App {
         let bus = log::connect(&config.nats, "test").await.unwrap();
         let orders = PlayedService::start(&database, bus, "orders", &shutdown).await;
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
+        past_midnight(&db).await;
         let calendar = Calendar::new(config.time_zone, config.payment_terms_days);
         let log = Log::new(pg::connect(&config.postgres, "billing").await.unwrap(), "billing");
         let channel = serve(&config, &shutdown).await;
@@ -157,7 +158,7 @@ impl App {
         .unwrap()
     }
 
-    /// Today, where the business is.
+    /// Today, where the business is: the same day throughout a test.
     pub(crate) async fn today(&self) -> NaiveDate {
         sqlx::query_scalar("select (now() at time zone 'Europe/London')::date")
             .fetch_one(&self.db)
@@ -165,13 +166,15 @@ impl App {
             .unwrap()
     }
 
-    /// A time so many days ago by the database's clock, as `2026-11-24T12:00:00Z`.
+    /// The same time of day so many days of the business ago, as `2026-11-24T12:00:00Z`.
     pub(crate) async fn days_ago(&self, days: i32) -> String {
-        let time: DateTime<Utc> = sqlx::query_scalar("select now() - make_interval(days => $1)")
-            .bind(days)
-            .fetch_one(&self.db)
-            .await
-            .unwrap();
+        let time: DateTime<Utc> = sqlx::query_scalar(
+            "select (now() at time zone 'Europe/London' - make_interval(days => $1)) at time zone 'Europe/London'",
+        )
+        .bind(days)
+        .fetch_one(&self.db)
+        .await
+        .unwrap();
         time.to_rfc3339()
     }
 
