@@ -22,11 +22,11 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats, past_midnight};
 
 use crate::orders::FakeOrders;
 
-const WAIT_MAX: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct App {
     pub(crate) client: InventoryServiceClient<rpc::Client>,
@@ -79,6 +79,7 @@ impl App {
         let sweeper = Sweeper::new(Log::new(pool.clone(), "inventory"), to_orders);
         let channel = serve(&config, bus.clone(), &shutdown).await;
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
+        past_midnight(&db).await;
         Self {
             client: InventoryServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),
@@ -212,6 +213,7 @@ impl App {
             .unwrap()
     }
 
+    /// Today, where the business is: the same day throughout a test.
     pub(crate) async fn today(&self) -> String {
         sqlx::query_scalar("select (now() at time zone 'Europe/London')::date::text")
             .fetch_one(&self.db)

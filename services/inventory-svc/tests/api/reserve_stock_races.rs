@@ -1,11 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use testkit::refusal;
+use testkit::{eventually, refusal};
 
-use crate::app::{App, new_order, placed, shipped};
+use crate::app::{App, WAIT_MAX, new_order, placed, shipped};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_units_go_to_fifty_of_two_hundred_orders() {
@@ -127,23 +127,41 @@ async fn a_release_beside_a_reservation_leaves_nothing_reserved() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_deadlock_is_tried_again_and_no_caller_sees_it() {
     let app = Arc::new(App::start().await);
-    app.stock("A", 100).await;
-    app.stock("B", 100).await;
+    for sku in ["A", "B", "C"] {
+        app.stock(sku, 100).await;
+    }
     let lock = "select from inventory.inventory_items where sku = $1 for update";
+    let who_waits = "select count(*) from pg_stat_activity
+                     where datname = current_database() and wait_event_type = 'Lock'";
+    let waiting = async |count: i64| {
+        eventually("they wait for locks", WAIT_MAX, async || {
+            let waiting = sqlx::query_scalar::<_, i64>(who_waits).fetch_one(&app.db).await.unwrap();
+            waiting == count
+        })
+        .await;
+    };
     for _ in 0..3 {
         let mut stranger = app.db.begin().await.unwrap();
-        // The service notices the deadlock first.
-        sqlx::query("set local deadlock_timeout = '10s'").execute(&mut *stranger).await.unwrap();
-        sqlx::query(lock).bind("B").execute(&mut *stranger).await.unwrap();
+        // Leaves it to the service to notice the deadlock.
+        sqlx::query("set local deadlock_timeout = '10min'").execute(&mut *stranger).await.unwrap();
+        sqlx::query(lock).bind("C").execute(&mut *stranger).await.unwrap();
+        // Postgres looks for a deadlock once per wait, so the service's wait for C is the last to begin.
+        let mut gate = app.db.begin().await.unwrap();
+        sqlx::query(lock).bind("B").execute(&mut *gate).await.unwrap();
         let reserving = tokio::spawn({
             let app = Arc::clone(&app);
-            async move { app.reserve(&new_order(), &[("A", 1), ("B", 1)]).await }
+            async move { app.reserve(&new_order(), &[("A", 1), ("B", 1), ("C", 1)]).await }
         });
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        sqlx::query(lock).bind("A").execute(&mut *stranger).await.unwrap();
-        stranger.commit().await.unwrap();
+        waiting(1).await;
+        let locking = tokio::spawn(async move {
+            sqlx::query(lock).bind("A").execute(&mut *stranger).await.unwrap();
+            stranger.commit().await.unwrap();
+        });
+        waiting(2).await;
+        gate.commit().await.unwrap();
+        locking.await.unwrap();
         reserving.await.unwrap().unwrap();
     }
     assert_eq!(app.levels("A").await, (100, 3));
-    assert!(app.deadlocks().await >= 3);
+    eventually("Postgres has told", WAIT_MAX, async || app.deadlocks().await >= 3).await;
 }

@@ -1,12 +1,24 @@
 use proto::{inventory::v1::ReservationState, orders::v1::OrderStatus};
 use tonic::Code;
 
-use testkit::refusal;
+use testkit::{eventually, refusal};
 
-use crate::app::{App, new_order, placed};
+use crate::app::{App, WAIT_MAX, new_order, placed};
 
 /// Longer ago than the grace.
 const LONG_AGO_S: i32 = 120;
+
+/// Sweeps until so many are settled, and no more: on a machine that stalls an answer can come too late for its step, and the next one asks
+/// again.
+async fn settle(app: &App, count: usize) {
+    let mut settled = 0;
+    eventually("all are settled", WAIT_MAX, async || {
+        settled += app.sweeper.step().await.unwrap();
+        settled >= count
+    })
+    .await;
+    assert_eq!(settled, count);
+}
 
 async fn held(app: &App) -> String {
     let order = new_order();
@@ -36,7 +48,7 @@ async fn a_reservation_that_ran_out_follows_its_order() {
         }
         orders.push((order, status, state));
     }
-    assert_eq!(app.sweeper.step().await.unwrap(), 6);
+    settle(&app, 6).await;
     for (order, status, state) in &orders {
         assert_eq!(app.reservation(order).await.unwrap().state(), *state, "{status:?}");
         let told = if *state == ReservationState::Released { 2 } else { 1 };
@@ -60,7 +72,7 @@ async fn a_draft_can_reserve_again_but_an_order_that_is_over_cannot() {
     for order in [&draft, &over] {
         app.run_out(order, LONG_AGO_S).await;
     }
-    assert_eq!(app.sweeper.step().await.unwrap(), 2);
+    settle(&app, 2).await;
     assert!(app.reservation(&draft).await.unwrap().lines.is_empty());
     app.reserve(&draft, &[("A", 5)]).await.unwrap();
     refusal(app.reserve(&over, &[("A", 2)]).await)
@@ -95,7 +107,7 @@ async fn while_orders_cannot_be_asked_everything_stays() {
     assert_eq!(app.sweeper.step().await.unwrap(), 0);
     assert_eq!(app.levels("A").await, (100, 2));
     app.orders.set_away(false);
-    assert_eq!(app.sweeper.step().await.unwrap(), 1);
+    settle(&app, 1).await;
     assert_eq!(app.levels("A").await, (100, 0));
 }
 
@@ -110,7 +122,7 @@ async fn two_sweepers_release_once() {
         orders.push(order);
     }
     let (one, other) = tokio::join!(app.sweeper.step(), app.sweeper.step());
-    assert_eq!(one.unwrap() + other.unwrap(), 20);
+    settle(&app, 20 - one.unwrap() - other.unwrap()).await;
     for order in orders {
         assert_eq!(app.log.told_of(&order).await.len(), 2);
     }
