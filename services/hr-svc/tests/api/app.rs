@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats, past_midnight};
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -78,6 +78,7 @@ impl App {
         });
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
+        past_midnight(&db).await;
         Self {
             client: HrServiceClient::new(channel.clone()),
             payroll: PayrollServiceClient::new(channel.clone()),
@@ -206,7 +207,7 @@ impl App {
         salaries.map(|salary| (salary.effective_date, salary.salary_pence)).collect()
     }
 
-    /// Today, where the business is.
+    /// Today, where the business is: the same day throughout a test.
     pub(crate) async fn today(&self) -> NaiveDate {
         sqlx::query_scalar("select (now() at time zone 'Europe/London')::date")
             .fetch_one(&self.db)

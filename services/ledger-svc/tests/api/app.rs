@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use uuid::Uuid;
 
-use testkit::{PlayedService, ServiceLog, TestDb, TestNats};
+use testkit::{PlayedService, ServiceLog, TestDb, TestNats, past_midnight};
 
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -82,6 +82,7 @@ impl App {
         let (billing, inventory, hr) =
             (play("billing").await, play("inventory").await, play("hr").await);
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
+        past_midnight(&db).await;
         let url = serve(&config, &shutdown).await;
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
         Self {
@@ -171,7 +172,7 @@ impl App {
         sqlx::query_scalar(count).fetch_one(&self.db).await.unwrap()
     }
 
-    /// Where the business is.
+    /// Today, where the business is: the same day throughout a test.
     pub(crate) async fn today(&self) -> NaiveDate {
         sqlx::query_scalar("select (now() at time zone 'Europe/London')::date")
             .fetch_one(&self.db)
