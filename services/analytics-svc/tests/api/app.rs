@@ -17,6 +17,8 @@ use tonic::{IntoRequest, Request, Status};
 use crate::olap::Olap;
 
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
+/// For what is to be refused in time: so long that the service keeps back as much of it as it ever does, for its refusal to arrive.
+pub(crate) const SHORT: Duration = Duration::from_millis(2500);
 
 pub(crate) struct App {
     pub(crate) client: AnalyticsServiceClient<rpc::Client>,

@@ -265,15 +265,38 @@ async fn what_is_no_query_over_the_tables_is_refused() {
     assert_eq!(rows(&ask(&app, &["select count(*) from sales_by_hour"]).await[0]), ["3"]);
 }
 
+/// Fails unless each of these is refused for that reason, and the next one is answered.
+async fn end_alone(app: &App, questions: &[(&str, &str)]) {
+    for (sql, why) in questions {
+        let answers = ask(app, &[*sql, "select sum(order_count) from sales_by_hour"]).await;
+        let refused = refused(&answers[0]);
+        assert!(refused.contains(why), "{}: {refused}", &sql[..sql.len().min(100)]);
+        assert_eq!(rows(&answers[1]), ["4"], "the next one is answered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_takes_too_long_ends_alone() {
+    let app = start(&["--sql-seconds-max", "6"]).await;
+    publish(&app);
+    let questions = [
+        "with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r",
+        "select count(*) from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3",
+    ];
+    end_alone(&app, &questions.map(|sql| (sql, "took longer"))).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_wants_too_much_ends_alone() {
-    let limits = ["--sql-seconds-max", "6", "--sql-rows-max", "1000", "--sql-answer-mib-max", "8"];
+    // Its memory is full long before its time is over.
+    let limits =
+        ["--sql-seconds-max", "300", "--sql-rows-max", "1000", "--sql-answer-mib-max", "8"];
     let app = start(&limits).await;
     publish(&app);
     let deep = format!("select {}1{}", "(".repeat(20_000), ")".repeat(20_000));
     let long = format!("select '{}'", "x".repeat(70_000));
     let nested = format!("select * from {}sales_by_hour{}", "(from ".repeat(900), ")".repeat(900));
-    for (sql, why) in [
+    let questions = [
         ("select length(repeat('x', 3800000000))", "more memory"),
         ("select list(range) from range(200000000)", "more memory"),
         ("select string_agg(repeat('x', 1000), '') from range(100000000)", "more memory"),
@@ -283,25 +306,13 @@ async fn a_query_that_wants_too_much_ends_alone() {
             "with recursive r(t) as (select repeat('x', 1000) union all select t || t from r) select count(*) from r",
             "more memory",
         ),
-        (
-            "with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r",
-            "took longer",
-        ),
-        (
-            "select count(*) from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3",
-            "took longer",
-        ),
         ("select * from range(1001)", "more rows than one may have, which BRAMBLE_SQL_ROWS_MAX"),
         ("select repeat('x', 10000) from range(1000)", "more bytes"),
         (&deep, "memory exhausted"),
         (&nested, "depth limit"),
         (&long, "64 KiB"),
-    ] {
-        let answers = ask(&app, &[sql, "select sum(order_count) from sales_by_hour"]).await;
-        let refused = refused(&answers[0]);
-        assert!(refused.contains(why), "{}: {refused}", &sql[..sql.len().min(100)]);
-        assert_eq!(rows(&answers[1]), ["4"], "the next one is answered");
-    }
+    ];
+    end_alone(&app, &questions).await;
     let most = ["select count(*) from range(1000)", "select * from range(1000)"];
     let answers = ask(&app, &most).await;
     assert_eq!(rows(&answers[0]), ["1000"]);

@@ -9,7 +9,7 @@ use testkit::eventually;
 use tonic::transport::Channel;
 
 use crate::{
-    app::WAIT_MAX,
+    app::{SHORT, WAIT_MAX},
     olap::{Olap, ageing, hours_of_sales},
     process::{Process, start},
     sql,
@@ -110,7 +110,7 @@ async fn who_gets_no_turn_in_time_is_told_so() {
     });
     one_runs(&service).await;
     let mut hurried = client(&url).await;
-    hurried.set_header("grpc-timeout", "500m");
+    hurried.set_header("grpc-timeout", &format!("{}m", SHORT.as_millis()));
     let ticket =
         hurried.execute("select 1".to_owned(), None).await.unwrap().endpoint[0].ticket.clone();
     let refused = hurried.do_get(ticket.unwrap()).await.unwrap_err().to_string();
@@ -151,7 +151,7 @@ async fn a_query_whose_asker_goes_away_while_reading_is_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_whose_asker_does_not_read_is_ended_in_time() {
-    let (service, url, _folder) = served(&[("BRAMBLE_SQL_SECONDS_MAX", "2")]);
+    let (service, url, _folder) = served(&[("BRAMBLE_SQL_SECONDS_MAX", "15")]);
     let mut asker = client(&url).await;
     let ticket = asker.execute(LARGE.to_owned(), None).await.unwrap().endpoint[0].ticket.clone();
     let mut pieces = asker.do_get(ticket.unwrap()).await.unwrap();

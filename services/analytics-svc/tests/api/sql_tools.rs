@@ -194,10 +194,10 @@ fn packed(kind: &str) -> Vec<u8> {
     Any { type_url, ..Any::default() }.encode_to_vec()
 }
 
-fn fresh(positions: &str) -> Value {
+fn fresh(positions: &str, seconds: &str) -> Value {
     json!({
         "adbc.flight.sql.rpc.call_header.bramble-min-position": positions,
-        "adbc.flight.sql.rpc.timeout_seconds.fetch": "5",
+        "adbc.flight.sql.rpc.timeout_seconds.fetch": seconds,
     })
 }
 
@@ -207,10 +207,10 @@ async fn an_answer_waits_for_what_it_must_include_or_says_that_it_does_not() {
     publish(&app);
     let count = ["select count(*) from sales_by_hour", "select sequence from watermark"];
     for counted in ["orders=42", " orders = 41 ", "orders=42,billing=0", ""] {
-        let answers = ask_as(&app, fresh(counted), &count).await;
+        let answers = ask_as(&app, fresh(counted, "20"), &count).await;
         assert_eq!([rows(&answers[0]), rows(&answers[1])], [["3"], ["42"]], "{counted}");
     }
-    let answers = ask_as(&app, fresh("orders=43"), &count[..1]).await;
+    let answers = ask_as(&app, fresh("orders=43", "5"), &count[..1]).await;
     let late = refused(&answers[0]);
     assert!(late.contains("not counted yet: orders is at 42 of 43"), "{late}");
     assert!(late.contains("DeadlineExceeded") || late.contains("TIMEOUT"), "{late}");
@@ -220,13 +220,13 @@ async fn an_answer_waits_for_what_it_must_include_or_says_that_it_does_not() {
         ("payroll=1", "is none of"),
         ("orders=-1", "min_position[0].sequence"),
     ] {
-        let answers = ask_as(&app, fresh(wrong), &count[..1]).await;
+        let answers = ask_as(&app, fresh(wrong, "20"), &count[..1]).await;
         let refused = refused(&answers[0]);
         assert!(refused.contains("InvalidArgument"), "{wrong}: {refused}");
         assert!(refused.contains(why) || refused.contains("min"), "{wrong}: {refused}");
     }
 
-    let asking = ask_as(&app, fresh("orders=50"), &count);
+    let asking = ask_as(&app, fresh("orders=50", "20"), &count);
     let counting = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
         app.olap.publish(50, vec![app.olap.file("sales_by_hour", &hours_of_sales(5, "1.00", 1))]);
