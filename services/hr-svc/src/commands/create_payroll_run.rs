@@ -31,11 +31,12 @@ pub(crate) async fn create_payroll_run(
     zone: Tz,
     command: &CreatePayrollRun,
 ) -> Result<PayrollRun, HrError> {
-    if let Some(run) = try_create(log, zone, command).await? {
-        return Ok(run);
+    loop {
+        // Where another one was drafted meanwhile, it is there to be found, unless it is discarded by then.
+        if let Some(run) = try_create(log, zone, command).await? {
+            return Ok(run);
+        }
     }
-    // Another one was drafted meanwhile, and now it is there to be found.
-    try_create(log, zone, command).await?.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
 /// What [`create_payroll_run`] would answer, with the first payslips. Keeps and tells nothing: a run that there is not yet has the nil key.

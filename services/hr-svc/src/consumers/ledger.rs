@@ -19,19 +19,27 @@ impl Apply for Books {
         data.map_or(true, |data| data.ref_type == "payroll" && !data.source_event_id.is_empty())
     }
 
-    /// One statement for each.
+    /// One statement for each, and one that locks all of their runs: by id, as commands do.
     async fn apply(&self, tx: &mut PgConnection, events: &[Event]) -> Result<(), ApplyError> {
-        for event in events {
-            let data: JournalPosted = event.data()?;
-            let id: PayrollRunId = data.ref_id.parse().map_err(refused)?;
-            let event_id: Uuid = data.source_event_id.parse().map_err(refused)?;
-            let journal_id: Uuid = data.journal_id.parse().map_err(refused)?;
+        let answers = events.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let runs: Vec<Uuid> = answers.iter().map(|(id, ..)| id.0).collect();
+        store::payroll_runs::lock_all(tx, &runs).await?;
+        for (id, event_id, journal_id) in answers {
             if !store::payroll_runs::note_journal(tx, id, event_id, journal_id).await? {
                 return Err(refused(format!("payroll run {id} never told of event {event_id}")));
             }
         }
         Ok(())
     }
+}
+
+/// The run, the event that it told of, and the journal.
+fn read(event: &Event) -> Result<(PayrollRunId, Uuid, Uuid), ApplyError> {
+    let data: JournalPosted = event.data()?;
+    let id = data.ref_id.parse().map_err(refused)?;
+    let event_id = data.source_event_id.parse().map_err(refused)?;
+    let journal_id = data.journal_id.parse().map_err(refused)?;
+    Ok((id, event_id, journal_id))
 }
 
 fn refused(why: impl std::fmt::Display) -> ApplyError {

@@ -171,6 +171,19 @@ pub(crate) async fn lock(tx: &mut PgConnection, id: PayrollRunId) -> Result<Payr
     get(tx, id).await
 }
 
+/// Locks runs, and those that they take back.
+pub(crate) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select id from hr.payroll_runs
+         where id = any($1) or id in (select reverses_run_id from hr.payroll_runs where id = any($1))
+         order by id for no key update",
+        ids,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(())
+}
+
 /// The run of a group and month that another one of its kind would be instead of: any regular one, a supplementary draft.
 pub(crate) async fn find_live(
     db: &mut PgConnection,

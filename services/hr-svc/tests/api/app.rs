@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use testkit::{PlayedService, ServiceLog, TestDb, TestNats, past_midnight};
 
-const WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct App {
     pub(crate) client: HrServiceClient<rpc::Client>,

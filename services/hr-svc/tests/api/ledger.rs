@@ -1,10 +1,17 @@
 //! What the books answer: a run keeps the journals that book what it told.
 
+use std::time::Duration;
+
 use log::{Cause, NewEvent};
-use proto::{events::v1::JournalPosted, hr::v1::PayrollRun};
+use proto::{
+    events::v1::JournalPosted,
+    hr::v1::{self as pb, PayrollRun},
+};
+
+use testkit::eventually;
 
 use crate::{
-    app::{App, new_id},
+    app::{App, WAIT_MAX, ann, new_id},
     payroll::regular,
 };
 
@@ -131,4 +138,58 @@ async fn an_answer_that_comes_again_says_the_same() {
     app.hear(&[other]).await;
     assert_eq!(app.get_run(&run.payroll_run_id).await.unwrap(), first);
     assert!(app.log.dead_letters().await.is_empty());
+}
+
+/// The journals come in another order than that in which whoever pays locks the runs of a month.
+#[tokio::test]
+async fn the_books_and_those_who_pay_do_not_wait_for_each_other() {
+    let app = App::start().await;
+    app.hire(120_000, "2024-01-01").await;
+    let first = app.run(regular("2024-05")).await;
+    let bob = pb::CreateEmployeeRequest {
+        payroll_group: "shop-2".to_owned(),
+        hire_date: "2024-01-01".to_owned(),
+        ..ann()
+    };
+    app.create(bob).await.unwrap();
+    let request =
+        pb::CreatePayrollRunRequest { payroll_group: "shop-2".to_owned(), ..regular("2024-05") };
+    let second = app.run(request).await;
+    let mut answers = Vec::new();
+    for run in [&second, &first] {
+        answers.push(posted("payroll", &run.payroll_run_id, &app.newest_event(run).await).1);
+    }
+
+    let mut stranger = app.db.begin().await.unwrap();
+    sqlx::query("select from hr.payroll_runs where id = $1::uuid for update")
+        .bind(&first.payroll_run_id)
+        .execute(&mut *stranger)
+        .await
+        .unwrap();
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and usename = 'hr_svc' and wait_event_type = 'Lock'";
+    let are_waiting = async |count: i64| {
+        eventually("statements wait", WAIT_MAX, async || {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&app.db).await.unwrap() == count
+        })
+        .await;
+    };
+    let frees_both = async {
+        are_waiting(1).await;
+        app.ledger.publish(&answers).await;
+        are_waiting(2).await;
+        stranger.rollback().await.unwrap();
+    };
+    let (paid, ()) = tokio::join!(app.pay_run(&second, ""), frees_both);
+    paid.unwrap();
+    app.log.catch_up("ledger").await;
+    // A session tells the statistics of its past after a second, with its next statement.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for run in [&first, &second].repeat(10) {
+        assert_ne!(app.get_run(&run.payroll_run_id).await.unwrap().journal_id, "");
+    }
+    app.ledger.publish(&[posted("payroll", &first.payroll_run_id, "").1]).await;
+    app.log.catch_up("ledger").await;
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(sqlx::query_scalar::<_, i64>(deadlocks).fetch_one(&app.db).await.unwrap(), 0);
 }
