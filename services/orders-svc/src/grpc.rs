@@ -7,6 +7,7 @@ use ids::OrderId;
 use log::Log;
 use prost::Message;
 use proto::{inventory::v1::inventory_service_client::InventoryServiceClient, orders::v1 as pb};
+use rpc::Written;
 use sqlx::{Postgres, pool::PoolConnection};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -67,7 +68,10 @@ impl Orders {
                 shipments: Vec::new(),
                 returns: Vec::new(),
             })),
-            Answer::Known(id) => self.order(id).await?,
+            Answer::Known(id) => {
+                Written::by_others();
+                self.order(id).await?
+            }
         })
     }
 

@@ -68,8 +68,10 @@ pub(crate) async fn create_order(orders: &Orders, draft: NewDraft) -> Result<Ans
     let placed = commands::place_order(orders, command).await.map_err(taken_away);
     if let Err(error) = &placed
         && (error.is_final() || request_id.is_none())
+        && commands::delete_draft(&orders.log, id, request_id, &cause).await?
     {
-        commands::delete_draft(&orders.log, id, request_id, &cause).await?;
+        // By an equal request, when what refused this one was over.
+        return Ok(Answer::Known(id));
     }
     placed
 }

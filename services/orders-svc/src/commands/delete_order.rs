@@ -35,26 +35,27 @@ pub(crate) async fn delete_order(log: &Log, command: DeleteOrder) -> Result<(), 
     Ok(())
 }
 
-/// Takes a draft away as if it had never been asked for, with the request that made it; an order that is no draft any more stays.
+/// Takes a draft away as if it had never been asked for, with the request that made it; an order that is no draft any more stays. Tells
+/// whether it was placed.
 #[tracing::instrument(name = "orders.delete_draft", skip_all, fields(order.id = %id))]
 pub(crate) async fn delete_draft(
     log: &Log,
     id: OrderId,
     request_id: Option<Uuid>,
     cause: &Cause,
-) -> Result<(), OrdersError> {
+) -> Result<bool, OrdersError> {
     let mut tx = log.begin().await?;
     let order = match store::orders::lock_one(&mut tx, id).await {
-        Err(OrdersError::OrderNotFound(_)) => return Ok(()),
+        Err(OrdersError::OrderNotFound(_)) => return Ok(false),
         order => order?,
     };
     if order.status != OrderStatus::Draft {
-        return Ok(());
+        return Ok(order.placed_at.is_some());
     }
     delete(log, &mut tx, order, cause).await?;
     store::requests::forget(&mut tx, request_id.as_slice()).await?;
     log.commit(tx).await?;
-    Ok(())
+    Ok(false)
 }
 
 /// inventory-svc hears of it by its event, and gives back what may be reserved.

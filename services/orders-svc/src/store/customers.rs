@@ -18,7 +18,8 @@ macro_rules! select_customers {
     };
 }
 
-/// Adds those whose e-mail address is free; others are left as they are. One statement however many.
+/// Adds those whose e-mail address is free; others are left as they are, and locked, so that they have it until they are read. One statement
+/// however many.
 pub(crate) async fn insert(
     tx: &mut PgConnection,
     new: &[NewCustomer],
@@ -31,11 +32,12 @@ pub(crate) async fn insert(
         new.iter().map(|customer| customer.metadata.clone()).collect();
     // By address, so that two batches never wait for each other.
     sqlx::query_scalar!(
-        r#"insert into orders.customers (id, name, email, phone, metadata)
-           select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
-             as new (id, name, email, phone, metadata)
-           order by lower(email)
-           on conflict (lower(email)) do nothing
+        r#"insert into orders.customers as c (id, name, email, phone, metadata)
+           select distinct on (lower(email)) id, name, email, phone, metadata
+           from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
+             with ordinality as new (id, name, email, phone, metadata, place)
+           order by lower(email), place
+           on conflict (lower(email)) do update set email = c.email where false
            returning id as "id: CustomerId""#,
         &ids,
         &names,

@@ -40,6 +40,7 @@ pub(crate) struct App {
     /// Sees everything.
     pub(crate) db: PgPool,
     url: String,
+    inventory_url: String,
     arguments: Vec<String>,
     process: Option<Child>,
     /// The process's.
@@ -124,6 +125,7 @@ impl App {
             log: ServiceLog::new(&db, "orders", WAIT_MAX),
             db,
             url,
+            inventory_url,
             arguments,
             process: None,
             port: None,
@@ -137,10 +139,31 @@ impl App {
 
     /// A second replica of the service, on the same database.
     pub(crate) async fn start_another(&self) -> Orders {
+        self.start_with(&self.arguments).await
+    }
+
+    /// The same, and no wall stands before it.
+    pub(crate) async fn start_another_past_proxy(&self) -> Orders {
+        let past = |argument: &String| match argument {
+            wall if *wall == self.proxy.url => self.inventory_url.clone(),
+            other => other.clone(),
+        };
+        self.start_with(&self.arguments.iter().map(past).collect::<Vec<_>>()).await
+    }
+
+    async fn start_with(&self, arguments: &[String]) -> Orders {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        serve(&self.arguments, listener, &self.shutdown).await;
+        serve(arguments, listener, &self.shutdown).await;
         OrdersServiceClient::new(rpc::ClientConfig::default().client(&url).unwrap())
+    }
+
+    /// Waits until so many statements of orders-svc wait for a lock.
+    pub(crate) async fn has_waiting(&self, count: i64) {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and usename = 'orders_svc' and wait_event_type = 'Lock'";
+        let are_so_many = async || self.count(waiting).await == count;
+        eventually("statements wait", WAIT_MAX, are_so_many).await;
     }
 
     /// Ann, whose token has these permissions.

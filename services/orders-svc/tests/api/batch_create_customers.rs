@@ -9,7 +9,7 @@ use crate::{
     requests::{customer, metadata, new_id},
 };
 
-async fn create_all(
+pub(crate) async fn create_all(
     mut client: Orders,
     requests: Vec<CreateCustomerRequest>,
 ) -> Result<Vec<Customer>, Status> {

@@ -1,10 +1,10 @@
 use proto::orders::v1::{BatchGetOrdersRequest, Order, OrderStatus};
 use tonic::Code;
 
-use testkit::{eventually, refusal};
+use testkit::refusal;
 
 use crate::{
-    app::{App, WAIT_MAX},
+    app::App,
     requests::{new_id, shipping},
 };
 
@@ -46,10 +46,8 @@ async fn an_order_is_read_as_of_one_moment() {
     let mut shipping = app.db.begin().await.unwrap();
     let lock = "lock table orders.shipments in access exclusive mode";
     sqlx::query(lock).execute(&mut *shipping).await.unwrap();
-    let waiting = "select count(*) from pg_stat_activity
-                   where datname = current_database() and usename = 'orders_svc' and wait_event_type = 'Lock'";
     let ship = async {
-        eventually("a statement waits", WAIT_MAX, async || app.count(waiting).await == 1).await;
+        app.has_waiting(1).await;
         sqlx::query("insert into orders.shipments (id, order_id) select gen_random_uuid(), id from orders.orders")
             .execute(&mut *shipping)
             .await

@@ -123,6 +123,7 @@ async fn a_slow_inventory_costs_the_call_and_not_the_order() {
     try_again(place, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     let create = app.client.clone().create_order(within(1500, request.clone())).await;
     try_again(create, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    app.proxy.holds(2).await;
     assert_eq!(app.levels("A").await, (5, 4), "the stock is reserved, and nobody knows");
     assert_eq!(app.count("select count(*) from orders.orders where status = 'draft'").await, 2);
 
@@ -210,6 +211,7 @@ async fn a_draft_whose_stock_was_given_back_reserves_again() {
     app.proxy.set(Way::HoldsAnswers);
     let place = app.client.clone().place_order(within(1500, placing(&draft.order_id))).await;
     try_again(place, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    app.proxy.holds(1).await;
     app.run_out(&draft.order_id, 3600).await;
     assert_eq!(app.sweeper.step().await.unwrap(), 1, "orders-svc says that it is a draft");
     assert_eq!(app.levels("A").await, (2, 0));
@@ -217,5 +219,33 @@ async fn a_draft_whose_stock_was_given_back_reserves_again() {
     app.proxy.set(Way::Open);
     let placed = app.place(&draft.order_id).await.unwrap();
     assert_eq!((placed.status(), app.levels("A").await), (OrderStatus::Placed, (2, 2)));
+    app.check_books().await;
+}
+
+/// The stock came in between the questions of two equal requests, of which the one that was refused is answered last.
+#[tokio::test]
+async fn an_order_that_an_equal_request_has_placed_is_no_refusal() {
+    let app = App::start_with_proxy().await;
+    let mut past_proxy = app.start_another_past_proxy().await;
+    app.stock("A", 1, "1.00").await;
+    let request = placed_at_once(&app, new_id()).await;
+    app.proxy.set(Way::HoldsAnswers);
+    let (mut client, first) = (app.client.clone(), request.clone());
+    let refused = tokio::spawn(async move { client.create_order(first).await });
+    app.proxy.holds(1).await;
+
+    app.receive("A", 1).await;
+    let mut stranger = app.db.begin().await.unwrap();
+    sqlx::query("select from orders.orders for update").execute(&mut *stranger).await.unwrap();
+    let placed = tokio::spawn(async move { past_proxy.create_order(request).await });
+    app.has_waiting(1).await;
+    app.proxy.set(Way::Open);
+    app.has_waiting(2).await;
+    stranger.rollback().await.unwrap();
+
+    let placed = placed.await.unwrap().unwrap().into_inner().order.unwrap();
+    let told = refused.await.unwrap().unwrap().into_inner().order.unwrap();
+    assert_eq!((placed.status(), &told), (OrderStatus::Placed, &placed));
+    assert_eq!(app.levels("A").await, (2, 2));
     app.check_books().await;
 }

@@ -4,8 +4,10 @@ use futures::future::join_all;
 use proto::orders::v1::{CreateOrderRequest, GetOrderRequest};
 use tonic::{Response, Status};
 
+use testkit::eventually;
+
 use crate::{
-    app::App,
+    app::{App, WAIT_MAX},
     requests::{new_id, order},
 };
 
@@ -32,8 +34,14 @@ async fn a_write_says_where_the_log_ends_and_a_read_does_not() {
     let order_id = answer.into_inner().order.unwrap().order_id;
 
     // Again, and by a replica that has written nothing.
-    let again = another.clone().create_order(placed.clone()).await.unwrap();
-    assert_eq!(position(&again), told);
+    // None while Postgres takes too long to say.
+    let mut again = None;
+    eventually("the log's end is told", WAIT_MAX, async || {
+        again = position(&another.clone().create_order(placed.clone()).await.unwrap());
+        again.is_some()
+    })
+    .await;
+    assert_eq!(again, told);
     let read = client.clone().get_order(GetOrderRequest { order_id }).await.unwrap();
     assert_eq!(position(&read), None);
     let other = CreateOrderRequest { place: false, ..placed };

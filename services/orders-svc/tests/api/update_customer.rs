@@ -6,6 +6,7 @@ use testkit::refusal;
 
 use crate::{
     app::App,
+    batch_create_customers::create_all,
     requests::{customer, mask, metadata, new_id},
 };
 
@@ -163,4 +164,38 @@ async fn every_bad_field_is_named() {
     let refused = refusal(update(&app, changing(&nothing, &["name"])).await);
     refused.is(Code::NotFound, "CUSTOMER_NOT_FOUND");
     assert_eq!(refused.facts, [format!("customer_id: {nobody}")]);
+}
+
+/// Who had it may have given it up by the time that they are to be named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_free_or_taken_however_it_changes_hands() {
+    let app = App::start().await;
+    let give = async |owner: &Customer, email: String| {
+        let given = Customer { email, etag: String::new(), ..owner.clone() };
+        update(&app, changing(&given, &["email"])).await
+    };
+    let ann = app.create_customer(customer("ann@example.com")).await.unwrap();
+    let gives_up = async {
+        for round in 0..200 {
+            give(&ann, format!("{round}@example.com")).await.unwrap();
+            // Taken, or about to be.
+            let _ = give(&ann, "ann@example.com".to_owned()).await;
+        }
+    };
+    let take = async || {
+        for round in 0..100 {
+            let owner = match app.create_customer(customer("ann@example.com")).await {
+                Ok(owner) => owner,
+                taken => {
+                    refusal(taken).is(Code::AlreadyExists, "EMAIL_TAKEN");
+                    let request = vec![customer("ann@example.com")];
+                    create_all(app.client.clone(), request).await.unwrap().remove(0)
+                }
+            };
+            if owner.customer_id != ann.customer_id {
+                let _ = give(&owner, format!("{round}@{}.example.com", owner.customer_id)).await;
+            }
+        }
+    };
+    futures::join!(gives_up, take(), take(), take());
 }
