@@ -118,9 +118,9 @@ pub fn is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        // Connection, transaction rollback, resources, lock not available, operator intervention.
+        // Connection, a transaction that was idle for too long, transaction rollback, resources, lock not available, operator intervention.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+            ["08", "25P03", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }

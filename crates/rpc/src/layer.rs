@@ -30,7 +30,7 @@ const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
 const DEADLINE_MAX: Duration = Duration::from_secs(60);
 /// A tenth of a caller's deadline is kept back, within these bounds, so that our own refusal arrives before the transport gives up.
 const SHAVED_MIN: Duration = Duration::from_millis(5);
-const SHAVED_MAX: Duration = Duration::from_millis(50);
+const SHAVED_MAX: Duration = Duration::from_millis(250);
 
 /// Statements have their own, much shorter limits; but on a host that vanished nothing ends before TCP gives up.
 const HANDLER_MAX: Duration = Duration::from_secs(5 * 60);

@@ -59,6 +59,11 @@ impl Written {
         Self::append(sequence);
         Self::commit();
     }
+
+    /// The answer is what others have written, and perhaps behind all that was committed here: the end of the log is to be looked up.
+    pub fn by_others() {
+        let _ = WRITTEN.try_with(|written| written.committed.set(None));
+    }
 }
 
 /// Looks for the end of the log; none when it cannot be seen.

@@ -21,7 +21,7 @@ use tokio::{
     },
 };
 
-use testkit::TestDb;
+use testkit::{TestDb, eventually};
 
 async fn pool(database: &TestDb, connections: u32) -> PgPool {
     let config = pg::PgConfig { database_url: database.url("hr_svc"), db_connections: connections };
@@ -87,6 +87,27 @@ async fn no_session_waits_for_ever() {
             .unwrap();
         assert!((1..=15_000).contains(&value), "{setting} is {value} ms");
     }
+}
+
+/// As after a stall of the whole machine: nothing was done, and the same may work later.
+#[tokio::test]
+async fn a_session_that_was_ended_for_its_silence_may_be_tried_again() {
+    let database = TestDb::start().await;
+    let pool = pool(&database, 1).await;
+    let mut tx = pool.begin().await.unwrap();
+    let ends = "set local idle_in_transaction_session_timeout = '10ms'";
+    sqlx::query(ends).execute(&mut *tx).await.unwrap();
+    let watcher = PgPool::connect(&database.admin_url()).await.unwrap();
+    let are_left = "select count(*) from pg_stat_activity
+                    where datname = current_database() and usename = 'hr_svc'";
+    eventually("the session has ended", Duration::from_secs(60), async || {
+        sqlx::query_scalar::<_, i64>(are_left).fetch_one(&watcher).await.unwrap() == 0
+    })
+    .await;
+    let failed = sqlx::query("select 1").execute(&mut *tx).await.unwrap_err();
+    assert!(pg::is_away(&failed), "{failed:?}");
+    drop(tx);
+    assert!(pid(&pool).await > 0);
 }
 
 /// Drops a future after so many polls.

@@ -50,6 +50,15 @@ async fn it_is_the_last_event_that_the_write_has_committed() {
     let running = serve_with(open_doors(), twice, log).await;
     assert_eq!(write(&running).await.unwrap().get(POSITION).unwrap(), "orders=9");
 
+    // What is answered is perhaps behind it.
+    let by_others = || async {
+        Written::commit_of(9);
+        Written::by_others();
+        Ok(())
+    };
+    let running = serve_with(open_doors(), by_others, log).await;
+    assert_eq!(write(&running).await.unwrap().get(POSITION).unwrap(), "orders=42");
+
     let undone = || async {
         Written::append(11);
         Written::begin();
