@@ -7,8 +7,10 @@
 //! **Invariant:** reserved = what held and confirmed reservations have neither shipped nor released; on hand = the sum of all movements, and
 //! its value the sum of their costs; 0 ≤ reserved ≤ on hand; nothing on hand is worth nothing. `VerifyStock` proves it.
 //!
-//! **Invariant:** once its order is placed, only events of orders-svc ship, free and take back what is reserved: whatever a call did to it would
-//! keep these events from being applied. Reservations that a call has confirmed know no order, until one is placed.
+//! **Invariant:** once it is heard here that its order is placed, only events of orders-svc ship, free and take back what is reserved: whatever a
+//! call did to it would keep these events from being applied. Before that an order is a draft here, whose reservation its caller may free; whoever
+//! frees or ships what is not their own draft's does so at their own risk. Reservations that a call has confirmed know no order, until one is
+//! placed.
 //!
 //! **Invariant:** each shipment and each return moves goods once, whether a call or an event tells of it first.
 //!
