@@ -1,6 +1,6 @@
 //! All sources are counted at once: one that is slow, fails or never answers keeps no other from being counted, and nothing from ending.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use log::EventLogService;
 use proto::{
@@ -17,13 +17,13 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     folder,
-    shop::{Consumer, PATIENCE, SOURCES, Shop, now, open_doors},
+    shop::{Consumer, PATIENCE, SOURCES, Shop, open_doors, still},
     trade::{ended, trade},
 };
 
 /// What becomes of calls for pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
+pub(crate) enum Door {
     Open,
     /// They wait until it is another.
     Shut,
@@ -99,7 +99,7 @@ impl EventLog for Behind {
 }
 
 /// A door before a source's log, and the address behind which it is.
-async fn door(shop: &Shop, source: &str) -> (watch::Sender<Door>, String) {
+pub(crate) async fn door(shop: &Shop, source: &str) -> (watch::Sender<Door>, String) {
     let (sender, door) = watch::channel(Door::Open);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -125,7 +125,7 @@ async fn counted(seed: u64) -> Counted {
     let (billing, billing_url) = door(&shop, "billing").await;
     let mut config = shop.config(dir.path(), &["--flush-rows", "100"]);
     (config.orders_url, config.billing_url) = (orders_url, billing_url);
-    let consumer = Consumer::start(config, Arc::new(now)).await;
+    let consumer = Consumer::start(config, still()).await;
     consumer.is_ready_soon().await;
     ended(trade(&shop, 200, seed)).await;
     shop.caught_up(dir.path()).await;
@@ -202,7 +202,8 @@ async fn a_service_that_is_told_to_end_waits_for_no_source() {
     counted.begin().await;
     let before = folder::read(counted.dir.path());
     let Counted { shop, dir, consumer, .. } = counted;
-    timeout(Duration::from_secs(10), consumer.stop()).await.unwrap();
+    // What does not end by itself is given up after twenty.
+    timeout(Duration::from_secs(19), consumer.stop()).await.unwrap();
     assert_eq!(folder::read(dir.path()), before);
     // What was counted beside is not in the way of the next one.
     let consumer = shop.consume(dir.path()).await;

@@ -1,18 +1,20 @@
 //! What is counted is what the logs say, however often and by whatever way events come.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use async_nats::jetstream;
 use futures::TryStreamExt;
+use manifest::Manifest;
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     schema::printer::print_schema,
 };
+use testkit::eventually;
 
 use crate::{
     folder, model,
-    shop::{SOURCES, Shop, client},
-    trade::{Trade, cancelled, ended, new_id, placed, trade},
+    shop::{Consumer, PATIENCE, SOURCES, Shop, client, still},
+    trade::{Lasting, Trade, cancelled, new_id, placed},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,16 +22,17 @@ async fn every_version_stands_for_the_events_up_to_its_positions() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
     let consumer = shop.consume(dir.path()).await;
-    let trading = trade(&shop, 150, 1);
+    shop.caught_up(dir.path()).await;
+    let mut trading = Lasting::start(&shop, 150, 1);
     let mut versions = std::collections::BTreeSet::new();
-    while !trading.iter().all(tokio::task::JoinHandle::is_finished) {
+    while !trading.has_ended() || versions.len() <= 3 {
+        trading.go_on().await;
         consumer.flush().await.ok();
         let (manifest, tables) = folder::read(dir.path());
         assert_eq!(tables, model::tables(&shop, &manifest).await);
         versions.insert(manifest.version);
     }
-    assert!(versions.len() > 3, "{versions:?}");
-    ended(trading).await;
+    trading.end().await;
     shop.caught_up(dir.path()).await;
     let (manifest, tables) = folder::read(dir.path());
     assert_eq!(tables, model::tables(&shop, &manifest).await);
@@ -49,6 +52,11 @@ async fn a_restart_goes_on_where_it_was() {
         }
         if round % 2 == 0 {
             shop.caught_up(dir.path()).await;
+        } else {
+            eventually("some is counted", PATIENCE, async || {
+                Manifest::read(dir.path()).unwrap().is_some_and(|found| found.version > last)
+            })
+            .await;
         }
         consumer.stop().await;
         let (manifest, tables) = folder::read(dir.path());
@@ -62,7 +70,8 @@ async fn a_restart_goes_on_where_it_was() {
 async fn messages_that_come_again_count_once() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let consumer = shop.consume(dir.path()).await;
+    let clock = still();
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), Arc::clone(&clock)).await;
     let mut trades = SOURCES.map(|source| Trade::new(source, 3));
     for trade in &mut trades {
         trade.go_on(&shop, 30).await;
@@ -96,7 +105,7 @@ async fn messages_that_come_again_count_once() {
 
     // And once more from the messed-up streams alone.
     let other = tempfile::tempdir().unwrap();
-    let rebuilding = shop.consume(other.path()).await;
+    let rebuilding = Consumer::start(shop.config(other.path(), &[]), clock).await;
     shop.caught_up(other.path()).await;
     rebuilding.stop().await;
     assert_eq!(folder::read(other.path()).1, tables);
@@ -127,7 +136,7 @@ async fn an_hour_whose_orders_are_all_cancelled_is_gone() {
 async fn what_is_not_touched_is_not_written_again() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let consumer = shop.consume(dir.path()).await;
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), still()).await;
     let mut trades = SOURCES.map(|source| Trade::new(source, 4));
     for trade in &mut trades {
         trade.go_on(&shop, 20).await;
@@ -150,7 +159,7 @@ async fn what_is_not_touched_is_not_written_again() {
     assert!(last.event_time > after.event_time);
     // And without an event nothing is written at all.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(manifest::Manifest::read(dir.path()).unwrap().unwrap(), last);
+    assert_eq!(Manifest::read(dir.path()).unwrap().unwrap(), last);
     drop(consumer);
 }
 

@@ -2,26 +2,27 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use manifest::Manifest;
+use olap_consumer::Clock;
 use testkit::{eventually, refusal};
 use tonic::Code;
 
 use crate::{
     folder, model,
-    shop::{Consumer, PATIENCE, SOURCES, Shop, now},
+    shop::{Consumer, PATIENCE, SOURCES, Shop, now, still},
     trade::{Trade, ended, new_id, placed, trade},
 };
 
 /// A folder in which some trade is counted, with nobody at work in it.
-async fn written(shop: &Shop) -> tempfile::TempDir {
+async fn written(shop: &Shop, clock: &Clock) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let consumer = shop.consume(dir.path()).await;
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), Arc::clone(clock)).await;
     for source in SOURCES {
         Trade::new(source, 12).go_on(shop, 20).await;
     }
@@ -49,7 +50,8 @@ fn contents(folder: &Path) -> BTreeSet<(PathBuf, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_process_left_half_done_is_no_harm() {
     let shop = Shop::start().await;
-    let dir = written(&shop).await;
+    let clock = still();
+    let dir = written(&shop, &clock).await;
     let version = Manifest::read(dir.path()).unwrap().unwrap().version;
     let leave = |name: &str| fs::write(dir.path().join(name), b"PAR1 and no more").unwrap();
     let next = format!("sales_by_hour.{}.0.parquet", version + 1);
@@ -57,7 +59,7 @@ async fn what_a_killed_process_left_half_done_is_no_harm() {
     for name in [&next, &beside, "manifest.json.tmp", "notes.txt", "mine.parquet"] {
         leave(name);
     }
-    let consumer = shop.consume(dir.path()).await;
+    let consumer = Consumer::start(shop.config(dir.path(), &[]), clock).await;
     consumer.is_ready_soon().await;
     let is_there = |name: &str| dir.path().join(name).exists();
     assert!(!is_there(&beside) && !is_there("manifest.json.tmp"));
@@ -75,7 +77,8 @@ async fn what_a_killed_process_left_half_done_is_no_harm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew() {
     let shop = Shop::start().await;
-    let good = written(&shop).await;
+    let clock = still();
+    let good = written(&shop, &clock).await;
     let manifest = Manifest::read(good.path()).unwrap().unwrap();
     let victim = |table: &str| manifest.files_of(table).next().unwrap().path.clone();
     let json = fs::read_to_string(good.path().join("manifest.json")).unwrap();
@@ -114,7 +117,7 @@ async fn what_cannot_be_trusted_is_refused_until_it_is_deleted_and_counted_anew(
             None => fs::remove_file(dir.join(&name)).unwrap(),
         }
         let damaged = contents(&dir);
-        let consumer = Consumer::start(shop.config(&dir, arguments), Arc::new(now)).await;
+        let consumer = Consumer::start(shop.config(&dir, arguments), Arc::clone(&clock)).await;
         eventually("it answers", PATIENCE, async || {
             consumer.manifest().await.is_err_and(|status| status.message().contains("not open"))
         })
@@ -151,10 +154,15 @@ async fn a_folder_that_is_deleted_or_put_back_under_way_is_counted_from_what_is_
         assert_eq!(tables, model::tables(&shop, &manifest).await);
         manifest
     };
-    go_on(4).await;
+    // Many more versions than it takes to count all of it at once.
+    let mut before = go_on(4).await;
+    while before.version < 20 {
+        before = go_on(4).await;
+    }
     fs::remove_dir_all(&dir).unwrap();
     eventually("it is counted anew", PATIENCE, async || {
-        Manifest::read(&dir).is_ok_and(|found| found.is_some_and(|found| found.version < 3))
+        let found = Manifest::read(&dir);
+        found.is_ok_and(|found| found.is_some_and(|found| found.version < before.version))
     })
     .await;
     go_on(4).await;
@@ -183,7 +191,10 @@ async fn only_one_process_writes_into_a_folder() {
     // A copy in its place, though equal, is another folder, which is held as well.
     fs::rename(&dir, &aside).unwrap();
     copy(&aside, &dir);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    eventually("the first holds the copy", PATIENCE, async || {
+        File::open(&dir).unwrap().try_lock().is_err()
+    })
+    .await;
     let second = shop.consume(&dir).await;
     ended(trade(&shop, 20, 15)).await;
     shop.caught_up(&dir).await;

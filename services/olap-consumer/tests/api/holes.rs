@@ -1,10 +1,12 @@
 //! Streams that have lost events: what they lack is fetched from the sources' logs.
 
+use std::sync::Arc;
+
 use async_nats::jetstream;
 
 use crate::{
     folder, model,
-    shop::{SOURCES, Shop, client},
+    shop::{Consumer, SOURCES, Shop, client, still},
     trade::{ended, trade},
 };
 
@@ -12,7 +14,8 @@ use crate::{
 async fn a_rebuild_from_holey_streams_equals_what_was_counted_as_it_came() {
     let shop = Shop::start().await;
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let live = shop.consume(dir.path()).await;
+    let clock = still();
+    let live = Consumer::start(shop.config(dir.path(), &[]), Arc::clone(&clock)).await;
     ended(trade(&shop, 200, 19)).await;
     shop.caught_up(dir.path()).await;
 
@@ -28,7 +31,7 @@ async fn a_rebuild_from_holey_streams_equals_what_was_counted_as_it_came() {
         let after = stream.info().await.unwrap().state.messages;
         assert!(after + 20 <= before / 2 + 2, "{source}: {after} of {before}");
     }
-    let rebuilding = shop.consume(other.path()).await;
+    let rebuilding = Consumer::start(shop.config(other.path(), &[]), clock).await;
     // Both go on while it catches up.
     ended(trade(&shop, 30, 20)).await;
     shop.caught_up(other.path()).await;

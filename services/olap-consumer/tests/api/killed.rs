@@ -1,50 +1,42 @@
 //! The real binary, killed at any instant: each version that is found stands for exactly its positions, and the last one for everything.
 
-use std::{
-    collections::BTreeSet,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 use manifest::Manifest;
-
-use testkit::{Dice, eventually};
+use serde_json::json;
+use testkit::eventually;
 
 use crate::{
     folder, model,
-    shop::{PATIENCE, Shop, Spawned},
-    trade::{ended, trade},
+    shop::{Lives, PATIENCE, Shop, Spawned, client},
+    trade::{Lasting, ended, new_id, trade},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_killed_at_any_instant_loses_and_doubles_nothing() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let dice = Dice::new(6);
-    let mut trading = trade(&shop, 200, 6);
+    let mut lives = Lives::new(6, Duration::from_millis(270));
+    // There is trade as long as there are kills.
+    let mut trading = Lasting::start(&shop, 200, 6);
     let (mut kills, mut versions) = (0, BTreeSet::new());
-    let began = Instant::now();
     while kills < 40 || versions.len() < 13 {
-        assert!(began.elapsed() < Duration::from_secs(300), "{kills} kills, {versions:?}");
-        // On a fast machine, too, there is trade as long as there are kills.
-        if trading.iter().all(tokio::task::JoinHandle::is_finished) {
-            ended(trading).await;
-            trading = trade(&shop, 200, 7 + kills);
-        }
+        trading.go_on().await;
         let child = shop.spawn(dir.path());
-        let micros = dice.roll(250_000);
-        tokio::time::sleep(Duration::from_micros(20_000 + micros)).await;
+        lives.pass().await;
         drop(child);
         kills += 1;
-        if Manifest::read(dir.path()).unwrap().is_none() {
-            continue;
+        let mut is_new = false;
+        if Manifest::read(dir.path()).unwrap().is_some() {
+            let (manifest, tables) = folder::read(dir.path());
+            is_new = versions.insert(manifest.version);
+            if is_new {
+                assert_eq!(tables, model::tables(&shop, &manifest).await, "kill {kills}");
+            }
         }
-        let (manifest, tables) = folder::read(dir.path());
-        if versions.insert(manifest.version) {
-            assert_eq!(tables, model::tables(&shop, &manifest).await, "kill {kills}");
-        }
+        lives.note(is_new);
     }
-    ended(trading).await;
+    trading.end().await;
     let child = shop.spawn(dir.path());
     shop.caught_up(dir.path()).await;
     drop(child);
@@ -52,23 +44,46 @@ async fn a_consumer_that_is_killed_at_any_instant_loses_and_doubles_nothing() {
     assert_eq!(tables, model::tables(&shop, &manifest).await);
 }
 
+/// Tells the stream of an event that no log has, behind another one that none has.
+async fn announce_far_ahead(shop: &Shop, source: &str, newest: i64) {
+    let event = json!({
+        "specversion": "1.0", "id": new_id(), "source": format!("/bramble/{source}"), "type": "nothing.happened", "subject": "x",
+        "time": "2026-11-24T09:00:00Z", "version": 1, "actor": "test", "data": {},
+        "previous": format!("{}", newest + 1), "sequence": format!("{}", newest + 2),
+    });
+    let subject = format!("bramble.{source}.nothing.happened.v1");
+    let nats = client(&shop.nats.url()).await;
+    let ack = nats.request(subject, event.to_string().into()).await.unwrap();
+    assert!(!String::from_utf8_lossy(&ack.payload).contains("error"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_has_what_is_counted_written() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut child = Spawned(shop.command(dir.path(), "3600000").spawn().unwrap());
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let mut command = shop.command(dir.path(), "3600000");
+    let mut child = Spawned(command.stderr(said.reopen().unwrap()).spawn().unwrap());
     eventually("the folder is open", PATIENCE, async || {
         Manifest::read(dir.path()).unwrap().is_some()
     })
     .await;
     ended(trade(&shop, 20, 7)).await;
-    // Nothing but the end shows what is counted in memory: it has this long to be.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Nobody is told what is counted in memory. But once all is, what lies between it and such an event is looked for in vain.
+    let newest = shop.newest().await;
+    for (source, newest) in &newest {
+        announce_far_ahead(&shop, source, *newest).await;
+    }
+    let is_counted = |(source, newest): (&&str, &i64)| {
+        let text = format!("the log of {source} has no event behind {newest} ");
+        fs::read_to_string(said.path()).unwrap().contains(&text)
+    };
+    eventually("all is counted", PATIENCE, async || newest.iter().all(is_counted)).await;
     assert!(Manifest::read(dir.path()).unwrap().unwrap().positions.is_empty());
     let told = Command::new("kill").arg(child.0.id().to_string()).status().unwrap();
     assert!(told.success() && child.0.wait().unwrap().success());
     let (manifest, tables) = folder::read(dir.path());
-    for (source, newest) in shop.newest().await {
+    for (source, newest) in newest {
         assert_eq!(manifest.positions[source].log_id, newest);
     }
     assert_eq!(tables, model::tables(&shop, &manifest).await);

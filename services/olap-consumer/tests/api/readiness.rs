@@ -4,7 +4,7 @@ use manifest::Manifest;
 
 use crate::{
     folder, model,
-    shop::{Consumer, Shop, now},
+    shop::{Consumer, Shop, now, still},
     trade::{ended, trade},
 };
 
@@ -13,7 +13,8 @@ async fn a_source_whose_log_does_not_have_what_was_counted_is_not_followed() {
     let (shop, other) = (Shop::start().await, Shop::start().await);
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("olap");
-    let consumer = shop.consume(&dir).await;
+    let clock = still();
+    let consumer = Consumer::start(shop.config(&dir, &[]), Arc::clone(&clock)).await;
     ended(trade(&shop, 20, 24)).await;
     shop.caught_up(&dir).await;
     consumer.stop().await;
@@ -21,7 +22,7 @@ async fn a_source_whose_log_does_not_have_what_was_counted_is_not_followed() {
 
     // As after a restore from a backup of before: the log has other events at these places.
     ended(trade(&other, 30, 25)).await;
-    let consumer = other.consume(&dir).await;
+    let consumer = Consumer::start(other.config(&dir, &[]), clock).await;
     consumer.is_not_ready_soon().await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert!(!consumer.is_ready().await);

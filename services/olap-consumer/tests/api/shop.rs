@@ -20,7 +20,7 @@ use proto::{
 };
 use rpc::Shutdown;
 use sqlx::{AssertSqlSafe, PgPool};
-use testkit::{PlayedService, TestDb, TestNats, eventually};
+use testkit::{Dice, PlayedService, TestDb, TestNats, eventually};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -168,6 +168,31 @@ impl Drop for Spawned {
     }
 }
 
+/// How long processes live until they are killed: until any instant of so long, and of longer where they get nowhere in that.
+pub(crate) struct Lives {
+    dice: Dice,
+    shortest: Duration,
+    longest: Duration,
+}
+
+impl Lives {
+    pub(crate) fn new(seed: u64, longest: Duration) -> Self {
+        Self { dice: Dice::new(seed), shortest: longest, longest }
+    }
+
+    /// Waits until the next one is over.
+    pub(crate) async fn pass(&self) {
+        self.dice.pause(self.longest).await;
+    }
+
+    /// Whether it got somewhere. So that about half of them do on a slow machine, too.
+    pub(crate) fn note(&mut self, got_somewhere: bool) {
+        let next = if got_somewhere { self.longest * 4 / 5 } else { self.longest * 5 / 4 };
+        self.longest = next.max(self.shortest);
+        assert!(self.longest < PATIENCE, "none gets anywhere");
+    }
+}
+
 /// A running consumer.
 pub(crate) struct Consumer {
     pub(crate) client: MaterializationsServiceClient<rpc::Client>,
@@ -287,6 +312,12 @@ pub(crate) fn open_doors() -> rpc::ServerConfig {
         calls_max: 1024,
         currency: "GBP".to_owned(),
     }
+}
+
+/// A clock that stands still, so that no day turns over meanwhile.
+pub(crate) fn still() -> Clock {
+    let began = now();
+    Arc::new(move || began)
 }
 
 pub(crate) fn now() -> DateTime<Utc> {

@@ -452,6 +452,38 @@ pub(crate) async fn ended(trade: Vec<JoinHandle<()>>) {
     }
 }
 
+/// Trade that can begin again when it has ended, so that there is some for as long as it is needed.
+pub(crate) struct Lasting<'a> {
+    shop: &'a Shop,
+    transactions: usize,
+    seed: u64,
+    under_way: Vec<JoinHandle<()>>,
+}
+
+impl<'a> Lasting<'a> {
+    pub(crate) fn start(shop: &'a Shop, transactions: usize, seed: u64) -> Self {
+        Self { shop, transactions, seed, under_way: trade(shop, transactions, seed) }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.under_way.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Begins again if it has ended.
+    pub(crate) async fn go_on(&mut self) {
+        if self.has_ended() {
+            ended(std::mem::take(&mut self.under_way)).await;
+            self.seed += 1;
+            self.under_way = trade(self.shop, self.transactions, self.seed);
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(self) {
+        ended(self.under_way).await;
+    }
+}
+
 pub(crate) fn issued(id: &str, owed: i64, due_date: &str) -> NewEvent {
     event("invoice.issued", id, &issued_data(id, owed, due_date))
 }
