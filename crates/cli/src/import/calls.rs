@@ -164,7 +164,7 @@ fn hint(code: Code) -> &'static str {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_time_may_help_is_tried_again_until_the_patience_ends() {
         let calls = Calls::new(Duration::from_secs(2));
         let mut left = 4;

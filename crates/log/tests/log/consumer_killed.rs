@@ -54,10 +54,14 @@ async fn a_consumer_is_woken_by_the_next_event_and_not_by_a_clock() {
     commit(&orders, [1]).await;
     world.all_is_applied().await;
 
-    let began = std::time::Instant::now();
+    let mut took = Vec::new();
     for aggregate in 0..10 {
+        let began = std::time::Instant::now();
         commit(&orders, [aggregate]).await;
         world.all_is_applied().await;
+        took.push(began.elapsed());
     }
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // A clock would come twice a second, and the next event right behind it.
+    took.sort();
+    assert!(took[5] < Duration::from_millis(250), "{took:?}");
 }

@@ -23,14 +23,14 @@ fn as_orders(url: &str) -> NatsConfig {
 #[tokio::test]
 async fn a_service_shows_its_password_and_needs_no_inbox_but_its_own() {
     let nats = TestNats::with_config(USERS).await;
-    let ask = async |name| {
+    let ask = async |name, patience_s| {
         let client = log::connect(&as_orders(&nats.url()), name).await.unwrap();
-        let request = async_nats::Request::new().timeout(Some(Duration::from_secs(1)));
+        let request = async_nats::Request::new().timeout(Some(Duration::from_secs(patience_s)));
         client.send_request("$JS.API.INFO", request).await
     };
-    let answer = ask("orders-svc").await.unwrap();
+    let answer = ask("orders-svc", 30).await.unwrap();
     assert!(answer.payload.starts_with(b"{\"type\":\"io.nats.jetstream.api.v1.account_info"));
-    assert!(ask("billing-svc").await.is_err(), "another's inbox is closed to it");
+    assert!(ask("billing-svc", 1).await.is_err(), "another's inbox is closed to it");
 }
 
 #[tokio::test]

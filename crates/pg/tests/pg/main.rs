@@ -158,14 +158,18 @@ async fn work_that_is_dropped_at_any_poll_leaves_no_transaction_behind() {
             .await
             .unwrap();
     assert_eq!(plain, 100, "all were answered");
-    let inside: i64 = sqlx::query_scalar(
-        "select count(*) from pg_stat_activity where datname = current_database()
-           and usename = 'hr_svc' and state like 'idle in transaction%'",
-    )
-    .fetch_one(&admin)
-    .await
-    .unwrap();
-    assert_eq!(inside, 0);
+    // One that is being closed may be there for a moment; one that was left ends by its own limit of 10 s only.
+    eventually("nobody is left in a transaction", Duration::from_secs(8), async || {
+        let inside: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database()
+               and usename = 'hr_svc' and state like 'idle in transaction%'",
+        )
+        .fetch_one(&admin)
+        .await
+        .unwrap();
+        inside == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -173,7 +177,8 @@ async fn postgres_is_there_while_all_connections_are_at_work() {
     let database = TestDb::start().await;
     let pool = pool(&database, 1).await;
     let held = pool.acquire().await.unwrap();
-    let there = tokio::time::timeout(Duration::from_secs(2), pg::is_there(pool.clone())).await;
+    // Whoever waits for a place in the pool waits for 10 s.
+    let there = tokio::time::timeout(Duration::from_secs(9), pg::is_there(pool.clone())).await;
     assert_eq!(there, Ok(true));
     drop(held);
     assert!(pg::is_there(pool).await);

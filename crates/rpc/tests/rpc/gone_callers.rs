@@ -133,7 +133,10 @@ impl Hr {
         .await;
         let inside = "select count(*) from pg_stat_activity where datname = current_database()
                         and usename = 'hr_svc' and state like 'idle in transaction%'";
-        assert_eq!(self.count(inside).await, 0, "sessions that were left in a transaction");
+        eventually("no session is left in a transaction", PATIENCE, async || {
+            self.count(inside).await == 0
+        })
+        .await;
     }
 
     async fn employees(&self) -> HashMap<Uuid, String> {

@@ -67,23 +67,16 @@ async fn a_call_is_answered_in_its_time_and_its_work_ends_well() {
     let gate = Gate::new();
     let running = gate.serve(10).await;
     let mut client = running.client.clone();
-    let mut calls = 0;
-    let late = loop {
-        calls += 1;
-        let late = client.list_events(ask(Some(Duration::from_millis(600)))).await.unwrap_err();
-        // On a machine that is busy for longer than what is kept back, the client gives up first.
-        if late.code() != Code::Cancelled || calls == 5 {
-            break late;
-        }
-    };
+    // So long that all that may be kept back for the refusal is.
+    let late = client.list_events(ask(Some(Duration::from_millis(2500)))).await.unwrap_err();
     check_retry(&late, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert_eq!(gate.ended.load(Ordering::SeqCst), 0);
-    gate.go.add_permits(calls);
-    gate.has_ended(calls).await;
+    gate.go.add_permits(1);
+    gate.has_ended(1).await;
 
     let no_time = client.list_events(ask(Some(Duration::from_millis(2)))).await.unwrap_err();
     assert!([Code::DeadlineExceeded, Code::Cancelled].contains(&no_time.code()), "{no_time}");
-    assert_eq!(gate.begun.load(Ordering::SeqCst), calls, "what cannot be answered is not begun");
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1, "what cannot be answered is not begun");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,12 +93,12 @@ async fn what_is_left_of_a_deadline_is_passed_on() {
     })
     .await;
     let mut left = Vec::new();
-    for seconds in [5, 8] {
+    for seconds in [20, 59] {
         let ask = ask(Some(Duration::from_secs(seconds)));
         let told = before.client.clone().list_events(ask).await.unwrap_err();
         left.push(told.message().parse::<u64>().unwrap());
     }
-    assert!((1..5000).contains(&left[0]) && (5000..8000).contains(&left[1]), "{left:?}");
+    assert!((1..20_000).contains(&left[0]) && (20_000..59_000).contains(&left[1]), "{left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,13 +230,15 @@ async fn work_ends_well_whenever_its_caller_goes() {
         }
     })
     .await;
-    for round in 0..300 {
+    // For longer each time: from none that begins to all.
+    let mut round = 0;
+    while round < 300 || begun.load(Ordering::SeqCst) <= 100 {
+        round += 1;
         let client = ClientConfig::default().client(&running.url).unwrap();
         let mut client = proto::log::v1::event_log_client::EventLogClient::new(client);
         let patience = Duration::from_micros(round * 40);
         let _ = tokio::time::timeout(patience, client.list_events(ask(None))).await;
     }
-    assert!(begun.load(Ordering::SeqCst) > 100);
     eventually("what was begun ends", PATIENCE, async || {
         begun.load(Ordering::SeqCst) == ended.load(Ordering::SeqCst)
     })
