@@ -107,6 +107,8 @@ async fn a_call_that_waits_does_not_hold_up_the_end() {
     app.olap.publish(9, Vec::new());
     let asked = app.sales(within(LONG, orders(10)));
     let told = async {
+        // Asked behind it on the same connection: once this is answered, that has come.
+        app.all_sales().await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
         app.shutdown.cancel();
         Instant::now()
