@@ -27,6 +27,8 @@ PASSWORDS = ["12345678", "p@ss:w/o?rd#1", 'a b"c\\d', "$HOME", "true", "3e5", "{
 SERVER = shutil.which("nats-server") or "nats-server"
 WRONG_LAST_SEQUENCE = 10_071
 KEPT = "store_dir: /data\n"
+# Each answer that is waited for is due, be the disk as slow as it may.
+PATIENCE_S = 30
 # Who builds something beside Bramble may hear of these.
 PUBLIC = {"orders", "inventory", "billing"}
 
@@ -119,7 +121,7 @@ class User:
         for attempt in range(100):
             try:
                 client = await nats.connect(
-                    url, user=name, password=password, inbox_prefix=inbox, error_cb=refused, allow_reconnect=False, connect_timeout=2
+                    url, user=name, password=password, inbox_prefix=inbox, error_cb=refused, allow_reconnect=False, connect_timeout=PATIENCE_S
                 )
                 return cls(name, client, refusals)
             except (OSError, nats.errors.NoServersError):
@@ -153,7 +155,7 @@ class User:
 
     async def send(self, subject: str, body: bytes, headers: dict[str, str]) -> dict:
         try:
-            answer = await self.client.request(subject, body, headers=headers, timeout=2)
+            answer = await self.client.request(subject, body, headers=headers, timeout=PATIENCE_S)
         except nats.errors.TimeoutError:
             # As to one who may not ask.
             return {"error": {"description": f"no answer from {subject}"}}
@@ -235,7 +237,7 @@ async def strangers_are_refused(url: str) -> list[str]:
     problems = []
     for name, password in ((None, None), ("orders", "wrong"), ("nobody", "12345678"), ("orders", "'12345678'")):
         try:
-            client = await nats.connect(url, user=name, password=password, allow_reconnect=False, connect_timeout=2, error_cb=ignore)
+            client = await nats.connect(url, user=name, password=password, allow_reconnect=False, connect_timeout=PATIENCE_S, error_cb=ignore)
             await client.close()
             problems.append(f"{name} gets in with {password}")
         except nats.errors.Error as error:
@@ -304,7 +306,7 @@ async def pull(reader: User, stream: str, consumer: str) -> list[bytes]:
     arrivals = await reader.client.subscribe(inbox)
     await reader.client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", json.dumps({"batch": 3}).encode(), reply=inbox)
     try:
-        return [(await arrivals.next_msg(timeout=2)).data for _ in range(3)]
+        return [(await arrivals.next_msg(timeout=PATIENCE_S)).data for _ in range(3)]
     except nats.errors.TimeoutError:
         return []
     finally:
