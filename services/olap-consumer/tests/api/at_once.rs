@@ -129,6 +129,8 @@ async fn counted(seed: u64) -> Counted {
     consumer.is_ready_soon().await;
     ended(trade(&shop, 200, seed)).await;
     shop.caught_up(dir.path()).await;
+    // What is on the disk is known to the service a moment later: once it answers.
+    consumer.flush().await.unwrap();
     Counted { shop, dir, consumer, orders, billing }
 }
 

@@ -375,11 +375,9 @@ async fn a_folder_of_an_older_version_gains_what_is_new_by_itself() {
         manifest.version > old.version
     })
     .await;
-    let lacks = |version: u64| version == old.version;
-    assert!(
-        versions.iter().all(|(version, tables)| *tables == if lacks(*version) { 4 } else { 10 }),
-        "{versions:?}"
-    );
+    let is_whole =
+        |(version, tables): &(u64, usize)| *tables == if *version == old.version { 4 } else { 10 };
+    assert!(versions.iter().all(is_whole), "{versions:?}");
     ended(trading).await;
     shop.caught_up(dir.path()).await;
     consumer.is_ready_soon().await;
