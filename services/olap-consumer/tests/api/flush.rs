@@ -125,8 +125,13 @@ async fn much_is_written_before_it_is_time() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
     let consumer = seldom(&shop, dir.path()).await;
-    ended(trade(&shop, 300, 52)).await;
     // Nobody asks for it, and the interval has not passed.
+    for lot in 0..3 {
+        let version = || Manifest::read(dir.path()).unwrap().unwrap().version;
+        let before = version();
+        ended(trade(&shop, 100, 52 + lot)).await;
+        eventually("a lot is written", PATIENCE, async || version() > before).await;
+    }
     let rows = || folder::lines(dir.path(), "order_facts").len();
     eventually("some is written", PATIENCE, async || rows() >= 100).await;
     let newest = shop.newest().await;
