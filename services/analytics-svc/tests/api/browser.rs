@@ -110,7 +110,8 @@ impl Stream {
 
     /// Fails unless it ends.
     pub(crate) async fn ends(mut self) {
-        while self.more().await {}
+        let ending = async { while self.more().await {} };
+        timeout(WAIT_MAX, ending).await.unwrap();
     }
 
     /// False at the end.
