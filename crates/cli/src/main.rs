@@ -10,6 +10,8 @@ mod keys;
 mod token;
 mod health;
 mod duration;
+#[cfg(test)]
+mod fake;
 
 use std::process::ExitCode;
 

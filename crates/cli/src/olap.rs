@@ -67,7 +67,7 @@ pub(crate) async fn run(olap: Olap) -> anyhow::Result<()> {
         bail!("olap-consumer began nothing")
     };
     select! {
-        ended = follow(&mut client, newest.rebuild_id) => judge(&ended?),
+        ended = follow(&mut client, &newest) => judge(&ended?),
         interrupted = ctrl_c() => {
             interrupted?;
             bail!("nobody looks on any more, but it goes on: see `bramble olap progress`")
@@ -75,10 +75,10 @@ pub(crate) async fn run(olap: Olap) -> anyhow::Result<()> {
     }
 }
 
-/// Shows how far it is until it has ended. Who stops looking stops nothing.
+/// Shows how far it is until it has ended. Who stops looking stops nothing. In another life of olap-consumer, another one has the same id.
 async fn follow(
     client: &mut MaterializationsServiceClient<Client>,
-    id: i64,
+    newest: &Rebuild,
 ) -> anyhow::Result<Rebuild> {
     let mut progress = Progress::new();
     let mut heard = Instant::now();
@@ -86,7 +86,9 @@ async fn follow(
         match client.get_rebuild(GetRebuildRequest {}).await.map(tonic::Response::into_inner) {
             Ok(answer) => {
                 let rebuild = answer.rebuild.unwrap_or_default();
-                ensure!(rebuild.rebuild_id == id, "another rebuild was begun meanwhile");
+                let is_same = (rebuild.rebuild_id, rebuild.start_time)
+                    == (newest.rebuild_id, newest.start_time);
+                ensure!(is_same, "another rebuild was begun meanwhile");
                 if rebuild.end_time.is_some() {
                     progress.finish(&rebuild);
                     return Ok(rebuild);
@@ -286,9 +288,10 @@ fn refusal(status: &Status) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use proto::olap::v1::{CountedSource, DifferingEvent, RowDifference};
+    use proto::olap::v1::{CountedSource, DifferingEvent, GetRebuildResponse, RowDifference};
 
     use super::*;
+    use crate::fake::Fake;
 
     fn source(source: &str, counted_events: i64, total_events: i64) -> CountedSource {
         CountedSource { source: source.to_owned(), counted_events, total_events }
@@ -393,5 +396,29 @@ the first event that the first of them does not stand for: orders 42 (order.plac
         // Nothing is foretold of what has not moved.
         let text = pace(&counting, &counting, Duration::from_millis(1));
         assert_eq!(text, "1,500,000 of 7,000,000 events (0/s), 2,100,000 rows (0/s)");
+    }
+
+    #[tokio::test]
+    async fn another_rebuild_is_not_taken_for_the_one_that_was_begun() {
+        let began = |seconds| Rebuild {
+            rebuild_id: 1,
+            start_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            ..Rebuild::default()
+        };
+        let ended = |began: &Rebuild| Rebuild { end_time: began.start_time, ..began.clone() };
+        let (ours, theirs) = (began(10), began(20));
+        for (found, verdict) in [
+            (ended(&ours), Ok(ended(&ours))),
+            (ended(&theirs), Err("another rebuild was begun meanwhile".to_owned())),
+        ] {
+            let mut answers = vec![found, ours.clone()];
+            let fake = Fake::default().on("GetRebuild", move |_: GetRebuildRequest| {
+                GetRebuildResponse { rebuild: answers.pop() }
+            });
+            let client = ClientConfig::default().client(&fake.serve().await).unwrap();
+            let mut client = MaterializationsServiceClient::new(client);
+            let followed = follow(&mut client, &ours).await;
+            assert_eq!(followed.map_err(|error| error.to_string()), verdict);
+        }
     }
 }

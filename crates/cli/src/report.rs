@@ -14,7 +14,7 @@ use rpc::ClientConfig;
 use tonic::Status;
 
 pub(crate) use fresh::Freshness;
-use sheet::Format;
+use sheet::{Format, Sheet};
 
 /// Show sales, the books, stock, or what customers owe.
 #[derive(Debug, Args)]
@@ -100,13 +100,16 @@ pub(crate) struct Fleet {
 
 pub(crate) async fn run(report: Report) -> anyhow::Result<()> {
     let Report { what, format, fleet } = report;
-    let sheet = match what {
-        What::Sales(sales) => sales::ask(sales, &fleet).await?,
-        What::TrialBalance(trial_balance) => trial_balance::ask(trial_balance, &fleet).await?,
-        What::Stock(stock) => stock::ask(&stock, &fleet).await?,
-        What::Ageing(ageing) => ageing::ask(ageing, &fleet).await?,
-    };
-    sheet.print(format)
+    ask(what, &fleet).await?.print(format)
+}
+
+async fn ask(what: What, fleet: &Fleet) -> anyhow::Result<Sheet> {
+    match what {
+        What::Sales(sales) => sales::ask(sales, fleet).await,
+        What::TrialBalance(trial_balance) => trial_balance::ask(trial_balance, fleet).await,
+        What::Stock(stock) => stock::ask(&stock, fleet).await,
+        What::Ageing(ageing) => ageing::ask(ageing, fleet).await,
+    }
 }
 
 /// A refusal as a sentence for people.
@@ -127,7 +130,22 @@ fn amount(money: Option<proto::common::v1::Money>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use serde_json::Value;
+
     use super::*;
+
+    /// What is said to programs, where each service is at the same address.
+    pub(super) async fn told(url: &str, report: &[&str]) -> anyhow::Result<Value> {
+        let services = ["orders", "inventory", "billing", "hr", "ledger", "analytics", "olap"];
+        let urls = services.map(|service| format!("--{service}-url={url}"));
+        let report = ["bramble", "report"].iter().chain(report).map(|word| (*word).to_owned());
+        let crate::Command::Report(report) = crate::Cli::parse_from(report.chain(urls)).command
+        else {
+            panic!("no report")
+        };
+        Ok(ask(report.what, &report.fleet).await?.json())
+    }
 
     #[test]
     fn a_last_day_before_the_first_is_refused() {

@@ -1,13 +1,14 @@
 use chrono::NaiveDate;
+use money::Money;
 use proto::analytics::v1::{
-    CustomerAgeing, GetArAgeingRequest, GetArAgeingResponse, QueryArAgeingByCustomerRequest,
+    CustomerAgeing, GetArAgeingRequest, QueryArAgeingByCustomerRequest,
     analytics_service_client::AnalyticsServiceClient,
 };
 use serde_json::{Map, Value};
 
 use super::{
     Fleet, amount,
-    fresh::{self, Freshness},
+    fresh::{self, Freshness, OneVersion},
     refusal,
     sheet::{Column, Sheet},
 };
@@ -27,15 +28,14 @@ pub(crate) struct Ageing {
 
 pub(super) async fn ask(report: Ageing, fleet: &Fleet) -> anyhow::Result<Sheet> {
     report.freshness.wait(fleet).await?;
-    let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
     let as_of_date = report.as_of.map(rpc::to_date).unwrap_or_default();
+    if report.by_customer {
+        return by_customer(as_of_date, fleet).await;
+    }
+    let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
     let request = GetArAgeingRequest { as_of_date, ..GetArAgeingRequest::default() };
     let answer = analytics.get_ar_ageing(request).await;
     let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-    if report.by_customer {
-        return by_customer(answer, fleet).await;
-    }
-
     let watermark = answer.watermark.unwrap_or_default();
     let buckets = [
         ("not due", answer.current),
@@ -57,33 +57,48 @@ pub(super) async fn ask(report: Ageing, fleet: &Fleet) -> anyhow::Result<Sheet> 
     })
 }
 
-/// Of the day of that answer, which is the total of it.
-async fn by_customer(whole: GetArAgeingResponse, fleet: &Fleet) -> anyhow::Result<Sheet> {
+/// Totalled here: the total of another answer may be of another version.
+async fn by_customer(as_of_date: String, fleet: &Fleet) -> anyhow::Result<Sheet> {
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
     let mut request = QueryArAgeingByCustomerRequest {
-        as_of_date: whole.as_of_date.clone(),
+        as_of_date,
         page_size: 10_000,
         ..QueryArAgeingByCustomerRequest::default()
     };
-    let mut rows = Vec::new();
-    let watermark = loop {
+    let (mut customers, mut version) = (Vec::new(), OneVersion::default());
+    let (as_of_date, watermark) = loop {
         let answer = analytics.query_ar_ageing_by_customer(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        rows.extend(answer.customers.into_iter().map(row));
+        if !version.holds(answer.watermark.as_ref())? {
+            customers.clear();
+            request.page_token.clear();
+            continue;
+        }
+        customers.extend(answer.customers);
         request.page_token = answer.next_page_token;
         if request.page_token.is_empty() {
-            break answer.watermark.unwrap_or_default();
+            break (answer.as_of_date, answer.watermark.unwrap_or_default());
         }
     };
-    let total = CustomerAgeing {
-        customer_id: "total".to_owned(),
-        current: whole.current,
-        bucket_30: whole.bucket_30,
-        bucket_60: whole.bucket_60,
-        bucket_90: whole.bucket_90,
-        bucket_over_90: whole.bucket_over_90,
-        total_ar: whole.total_ar,
-    };
+    let mut total = [Money::ZERO; 6];
+    let mut rows = Vec::with_capacity(customers.len());
+    for owed in customers {
+        let CustomerAgeing {
+            customer_id,
+            current,
+            bucket_30,
+            bucket_60,
+            bucket_90,
+            bucket_over_90,
+            total_ar,
+        } = owed;
+        let amounts =
+            [current, bucket_30, bucket_60, bucket_90, bucket_over_90, total_ar].map(amount);
+        for (sum, amount) in total.iter_mut().zip(&amounts) {
+            *sum = sum.checked_add(Money::parse(amount)?)?;
+        }
+        rows.push(row(customer_id, amounts));
+    }
     Ok(Sheet {
         columns: vec![
             Column("customer_id", "Customer", false),
@@ -95,24 +110,83 @@ async fn by_customer(whole: GetArAgeingResponse, fleet: &Fleet) -> anyhow::Resul
             Column("total_ar", "Total", true),
         ],
         rows,
-        total: Some(row(total)),
-        notes: vec![format!("As of {}", whole.as_of_date), fresh::note(&watermark)],
+        total: Some(row("total".to_owned(), total.map(|sum| sum.to_string()))),
+        notes: vec![format!("As of {as_of_date}"), fresh::note(&watermark)],
         facts: Map::from_iter([
-            ("as_of_date".to_owned(), whole.as_of_date.into()),
+            ("as_of_date".to_owned(), as_of_date.into()),
             ("watermark".to_owned(), fresh::fact(&watermark)),
         ]),
     })
 }
 
-fn row(owed: CustomerAgeing) -> Vec<Value> {
-    let amounts = [
-        owed.current,
-        owed.bucket_30,
-        owed.bucket_60,
-        owed.bucket_90,
-        owed.bucket_over_90,
-        owed.total_ar,
-    ];
-    let amounts = amounts.into_iter().map(|money| amount(money).into());
-    std::iter::once(owed.customer_id.into()).chain(amounts).collect()
+fn row(customer: String, amounts: [String; 6]) -> Vec<Value> {
+    std::iter::once(customer).chain(amounts).map(Value::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        analytics::v1::{QueryArAgeingByCustomerResponse, SourcePosition, Watermark},
+        common::v1,
+    };
+    use serde_json::json;
+
+    use super::*;
+    use crate::{fake::Fake, report::tests::told};
+
+    /// Of two customers, each on a page of its own, who owe a pound for each event that is counted: one more before each page, up to so
+    /// many.
+    async fn told_while_counting(events_max: i64) -> anyhow::Result<Value> {
+        let owed = |pounds: i64| {
+            let amount = format!("{pounds}.00");
+            Some(v1::Money { amount, currency_code: "GBP".to_owned() })
+        };
+        let mut sequence = 0;
+        let page = move |asked: QueryArAgeingByCustomerRequest| {
+            sequence = events_max.min(sequence + 1);
+            let positions = vec![SourcePosition { source: "billing".to_owned(), sequence }];
+            let is_first = asked.page_token.is_empty();
+            let owing = CustomerAgeing {
+                customer_id: if is_first { "ann" } else { "bob" }.to_owned(),
+                current: owed(sequence),
+                bucket_30: owed(0),
+                bucket_60: owed(0),
+                bucket_90: owed(0),
+                bucket_over_90: owed(0),
+                total_ar: owed(sequence),
+            };
+            QueryArAgeingByCustomerResponse {
+                as_of_date: "2026-11-24".to_owned(),
+                customers: vec![owing],
+                next_page_token: if is_first { "behind ann" } else { "" }.to_owned(),
+                watermark: Some(Watermark { positions, ..Watermark::default() }),
+            }
+        };
+        let fake = Fake::default().on("QueryArAgeingByCustomer", page);
+        told(&fake.serve().await, &["ageing", "--by-customer"]).await
+    }
+
+    #[tokio::test]
+    async fn what_each_customer_owes_is_of_one_version_and_sums_to_the_total() {
+        for events in [1, 2, 3] {
+            let told = told_while_counting(events).await.unwrap();
+            let row = |who: &str, pounds: i64| {
+                let owed = format!("{pounds}.00");
+                json!({
+                    "customer_id": who, "current": owed, "bucket_30": "0.00", "bucket_60": "0.00", "bucket_90": "0.00",
+                    "bucket_over_90": "0.00", "total_ar": owed,
+                })
+            };
+            assert_eq!(told["rows"], json!([row("ann", events), row("bob", events)]));
+            assert_eq!(told["total"], row("total", 2 * events));
+            assert_eq!(told["watermark"]["positions"], json!({ "billing": events }));
+            assert_eq!(told["as_of_date"], "2026-11-24");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_never_of_one_version_is_refused() {
+        let refused = told_while_counting(i64::MAX).await.unwrap_err().to_string();
+        assert!(refused.contains("`bramble export`"), "{refused}");
+    }
 }

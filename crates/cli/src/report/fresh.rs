@@ -5,12 +5,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use chrono::{DateTime, SecondsFormat};
 use clap::Args;
 use proto::{
     analytics::v1::{
-        QuerySalesByHourRequest, Watermark, analytics_service_client::AnalyticsServiceClient,
+        QuerySalesByHourRequest, SourcePosition, Watermark,
+        analytics_service_client::AnalyticsServiceClient,
     },
     log::v1::{StreamEventsRequest, event_log_client::EventLogClient},
     olap::v1::{
@@ -25,6 +26,8 @@ use super::{Fleet, refusal};
 use crate::duration;
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often an answer is asked for from its first page on.
+const BEGIN_MAX: u32 = 10;
 
 /// How fresh the answer must be.
 #[derive(Debug, Args)]
@@ -71,7 +74,7 @@ impl Freshness {
 /// The newest event of each source, found by reading on from where analytics is.
 async fn newest(fleet: &Fleet, mut positions: Positions) -> anyhow::Result<Positions> {
     // What no event has been counted of yet may be absent.
-    for source in ["orders", "inventory", "billing"] {
+    for source in ["orders", "inventory", "billing", "ledger"] {
         positions.entry(source.to_owned()).or_insert(0);
     }
     for (source, sequence) in &mut positions {
@@ -104,6 +107,31 @@ async fn seen(fleet: &Fleet) -> anyhow::Result<Positions> {
     Ok(positions.into_iter().map(|of| (of.source, of.sequence)).collect())
 }
 
+/// Sees to it that all pages of an answer are of one version: between them, analytics goes on counting.
+#[derive(Default)]
+pub(crate) struct OneVersion {
+    positions: Option<Vec<SourcePosition>>,
+    left_off: u32,
+}
+
+impl OneVersion {
+    /// False when a page is not of the version of those before it: then ask from the first on. Fails when that was often enough.
+    pub(crate) fn holds(&mut self, page: Option<&Watermark>) -> anyhow::Result<bool> {
+        let positions = page.map(|page| page.positions.as_slice()).unwrap_or_default();
+        if self.positions.get_or_insert_with(|| positions.to_vec()) == positions {
+            return Ok(true);
+        }
+        self.positions = None;
+        self.left_off += 1;
+        ensure!(
+            self.left_off < BEGIN_MAX,
+            "analytics counted more between the pages of its answer, {BEGIN_MAX} times: ask again when less happens, or use \
+             `bramble export`, which has no pages"
+        );
+        Ok(false)
+    }
+}
+
 /// For people.
 pub(crate) fn note(watermark: &Watermark) -> String {
     let time = event_time(watermark);
@@ -133,4 +161,91 @@ fn event_time(watermark: &Watermark) -> Option<String> {
 pub(crate) fn time_text(time: prost_types::Timestamp) -> Option<String> {
     let time = DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)?;
     Some(time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        analytics::v1::{
+            GetStockSnapshotRequest, GetStockSnapshotResponse, HourOfSales,
+            QuerySalesByHourResponse, StockLevel,
+        },
+        log::v1::{Event, StreamEventsResponse},
+        olap::v1::{FlushResponse, GetManifestResponse},
+    };
+
+    use super::*;
+    use crate::{fake::Fake, report::tests::told};
+
+    #[tokio::test]
+    async fn what_no_event_has_been_counted_of_yet_is_waited_for() {
+        for late in ["orders", "inventory", "billing", "ledger"] {
+            let counted = ["orders", "inventory", "billing", "ledger"].map(|source| {
+                let sequence = if source == late { 0 } else { 7 };
+                SourcePosition { source: source.to_owned(), sequence }
+            });
+            let counted: Vec<_> = counted.into_iter().filter(|of| of.sequence > 0).collect();
+            let watermark = Some(Watermark { positions: counted, ..Watermark::default() });
+            let event = Some(Event { sequence: 7, ..Event::default() });
+            let fake = Fake::default()
+                .on("GetManifest", |_: GetManifestRequest| GetManifestResponse::default())
+                .on("Flush", |_: FlushRequest| FlushResponse::default())
+                .on("StreamEvents", move |_: StreamEventsRequest| StreamEventsResponse {
+                    event: event.clone(),
+                })
+                .on("QuerySalesByHour", move |_: QuerySalesByHourRequest| {
+                    let watermark = watermark.clone();
+                    QuerySalesByHourResponse { watermark, ..Default::default() }
+                });
+            let report = ["sales", "--wait-for-fresh", "--patience", "0s"];
+            let said = told(&fake.serve().await, &report).await.map_err(|error| error.to_string());
+            let expected = format!("analytics is not fresh yet: of {late} it has seen 0 of 7");
+            assert_eq!(said, Err(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn sales_and_stock_of_several_pages_are_of_one_version() {
+        /// What a second page is of; the first, at first, is of the version before.
+        fn version(page_token: &str, begun: &mut i32) -> (i32, String, Option<Watermark>) {
+            let is_first = page_token.is_empty();
+            *begun += i32::from(is_first);
+            let version = if is_first { (*begun).min(2) } else { 2 };
+            let positions =
+                vec![SourcePosition { source: "orders".to_owned(), sequence: version.into() }];
+            let next = if is_first { "2" } else { "" };
+            let watermark = Some(Watermark { positions, ..Watermark::default() });
+            (version, next.to_owned(), watermark)
+        }
+        let (mut sales_begun, mut stock_begun) = (0, 0);
+        let fake = Fake::default()
+            .on("QuerySalesByHour", move |asked: QuerySalesByHourRequest| {
+                let (order_count, next_page_token, watermark) =
+                    version(&asked.page_token, &mut sales_begun);
+                let hour = Some(prost_types::Timestamp::default());
+                let total_amount = Some(rpc::to_money(money::Money::ZERO));
+                let hours = vec![HourOfSales { hour, total_amount, order_count }];
+                QuerySalesByHourResponse { hours, next_page_token, watermark }
+            })
+            .on("GetStockSnapshot", move |asked: GetStockSnapshotRequest| {
+                let (qty_on_hand, next_page_token, watermark) =
+                    version(&asked.page_token, &mut stock_begun);
+                let levels = vec![StockLevel { qty_on_hand, ..StockLevel::default() }];
+                GetStockSnapshotResponse {
+                    levels,
+                    next_page_token,
+                    watermark,
+                    ..Default::default()
+                }
+            });
+        let url = fake.serve().await;
+        for (report, column) in
+            [(&["sales"][..], "order_count"), (&["stock", "--as-of", "2026-11-24"][..], "on_hand")]
+        {
+            let told = told(&url, report).await.unwrap();
+            let rows = told["rows"].as_array().unwrap();
+            let told: Vec<_> = rows.iter().map(|row| row[column].as_i64().unwrap()).collect();
+            assert_eq!(told, [2, 2], "{report:?}");
+        }
+    }
 }

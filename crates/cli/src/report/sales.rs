@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Fleet, amount,
-    fresh::{self, Freshness},
+    fresh::{self, Freshness, OneVersion},
     in_order, refusal,
     sheet::{Column, Sheet},
 };
@@ -48,10 +48,15 @@ pub(super) async fn ask(sales: Sales, fleet: &Fleet) -> anyhow::Result<Sheet> {
         ..QuerySalesByHourRequest::default()
     };
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
-    let mut hours = Vec::new();
+    let (mut hours, mut version) = (Vec::new(), OneVersion::default());
     loop {
         let answer = analytics.query_sales_by_hour(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
+        if !version.holds(answer.watermark.as_ref())? {
+            hours.clear();
+            request.page_token.clear();
+            continue;
+        }
         hours.extend(answer.hours);
         request.page_token = answer.next_page_token;
         if request.page_token.is_empty() {

@@ -71,7 +71,7 @@ impl Sheet {
         Ok(String::from_utf8(writer.into_inner()?)?)
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let object = |row: &Vec<Value>| -> Value {
             let named = self.columns.iter().zip(row).filter(|(_, value)| !value.is_null());
             Value::Object(named.map(|(c, value)| (c.0.to_owned(), value.clone())).collect())

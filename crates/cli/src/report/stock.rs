@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::{
     Fleet,
-    fresh::{self, Freshness},
+    fresh::{self, Freshness, OneVersion},
     refusal,
     sheet::{Column, Sheet},
 };
@@ -89,10 +89,15 @@ async fn of_day(report: &Stock, day: NaiveDate, fleet: &Fleet) -> anyhow::Result
         page_size: 10_000,
         ..GetStockSnapshotRequest::default()
     };
-    let mut levels = Vec::new();
+    let (mut levels, mut version) = (Vec::new(), OneVersion::default());
     let watermark = loop {
         let answer = analytics.get_stock_snapshot(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
+        if !version.holds(answer.watermark.as_ref())? {
+            levels.clear();
+            request.page_token.clear();
+            continue;
+        }
         levels.extend(answer.levels);
         request.page_token = answer.next_page_token;
         if request.page_token.is_empty() || levels.len() > report.limit {
