@@ -69,7 +69,7 @@ async fn by_customer(as_of_date: String, fleet: &Fleet) -> anyhow::Result<Sheet>
     let (as_of_date, watermark) = loop {
         let answer = analytics.query_ar_ageing_by_customer(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        if !version.holds(answer.watermark.as_ref())? {
+        if !version.holds(answer.watermark.as_ref(), &answer.as_of_date)? {
             customers.clear();
             request.page_token.clear();
             continue;
@@ -135,28 +135,30 @@ mod tests {
     use crate::{fake::Fake, report::tests::told};
 
     /// Of two customers, each on a page of its own, who owe a pound for each event that is counted: one more before each page, up to so
-    /// many.
-    async fn told_while_counting(events_max: i64) -> anyhow::Result<Value> {
+    /// many. All is late from so many pages on.
+    async fn told_while_counting(events_max: i64, pages: i64) -> anyhow::Result<Value> {
         let owed = |pounds: i64| {
             let amount = format!("{pounds}.00");
             Some(v1::Money { amount, currency_code: "GBP".to_owned() })
         };
-        let mut sequence = 0;
+        let (mut sequence, mut asked_before) = (0, 0);
         let page = move |asked: QueryArAgeingByCustomerRequest| {
             sequence = events_max.min(sequence + 1);
             let positions = vec![SourcePosition { source: "billing".to_owned(), sequence }];
             let is_first = asked.page_token.is_empty();
+            let is_late = asked_before >= pages;
+            asked_before += 1;
             let owing = CustomerAgeing {
                 customer_id: if is_first { "ann" } else { "bob" }.to_owned(),
-                current: owed(sequence),
-                bucket_30: owed(0),
+                current: owed(if is_late { 0 } else { sequence }),
+                bucket_30: owed(if is_late { sequence } else { 0 }),
                 bucket_60: owed(0),
                 bucket_90: owed(0),
                 bucket_over_90: owed(0),
                 total_ar: owed(sequence),
             };
             QueryArAgeingByCustomerResponse {
-                as_of_date: "2026-11-24".to_owned(),
+                as_of_date: if is_late { "2026-11-25" } else { "2026-11-24" }.to_owned(),
                 customers: vec![owing],
                 next_page_token: if is_first { "behind ann" } else { "" }.to_owned(),
                 watermark: Some(Watermark { positions, ..Watermark::default() }),
@@ -169,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn what_each_customer_owes_is_of_one_version_and_sums_to_the_total() {
         for events in [1, 2, 3] {
-            let told = told_while_counting(events).await.unwrap();
+            let told = told_while_counting(events, i64::MAX).await.unwrap();
             let row = |who: &str, pounds: i64| {
                 let owed = format!("{pounds}.00");
                 json!({
@@ -185,8 +187,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_each_customer_owes_is_of_one_day_when_midnight_comes_between_the_pages() {
+        let told = told_while_counting(1, 1).await.unwrap();
+        let rows = told["rows"].as_array().unwrap();
+        let late: Vec<_> = rows.iter().map(|row| &row["bucket_30"]).collect();
+        assert_eq!(late, ["1.00", "1.00"]);
+        assert_eq!(told["total"]["bucket_30"], "2.00");
+        assert_eq!(told["as_of_date"], "2026-11-25");
+    }
+
+    #[tokio::test]
     async fn what_is_never_of_one_version_is_refused() {
-        let refused = told_while_counting(i64::MAX).await.unwrap_err().to_string();
+        let refused = told_while_counting(i64::MAX, i64::MAX).await.unwrap_err().to_string();
         assert!(refused.contains("`bramble export`"), "{refused}");
     }
 }

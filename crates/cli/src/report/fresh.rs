@@ -110,18 +110,20 @@ async fn seen(fleet: &Fleet) -> anyhow::Result<Positions> {
 /// Sees to it that all pages of an answer are of one version: between them, analytics goes on counting.
 #[derive(Default)]
 pub(crate) struct OneVersion {
-    positions: Option<Vec<SourcePosition>>,
+    first: Option<(Vec<SourcePosition>, String)>,
     left_off: u32,
 }
 
 impl OneVersion {
-    /// False when a page is not of the version of those before it: then ask from the first on. Fails when that was often enough.
-    pub(crate) fn holds(&mut self, page: Option<&Watermark>) -> anyhow::Result<bool> {
-        let positions = page.map(|page| page.positions.as_slice()).unwrap_or_default();
-        if self.positions.get_or_insert_with(|| positions.to_vec()) == positions {
+    /// False when a page is not of the version of those before it, or not of their day: the newest day becomes another one at midnight,
+    /// whatever is counted. Then ask from the first page on. Fails when that was often enough.
+    pub(crate) fn holds(&mut self, page: Option<&Watermark>, day: &str) -> anyhow::Result<bool> {
+        let positions = page.map(|page| page.positions.clone()).unwrap_or_default();
+        let page = (positions, day.to_owned());
+        if *self.first.get_or_insert_with(|| page.clone()) == page {
             return Ok(true);
         }
-        self.positions = None;
+        self.first = None;
         self.left_off += 1;
         ensure!(
             self.left_off < BEGIN_MAX,

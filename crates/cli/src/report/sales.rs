@@ -52,7 +52,7 @@ pub(super) async fn ask(sales: Sales, fleet: &Fleet) -> anyhow::Result<Sheet> {
     loop {
         let answer = analytics.query_sales_by_hour(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        if !version.holds(answer.watermark.as_ref())? {
+        if !version.holds(answer.watermark.as_ref(), "")? {
             hours.clear();
             request.page_token.clear();
             continue;

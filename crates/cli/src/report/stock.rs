@@ -93,7 +93,7 @@ async fn of_day(report: &Stock, day: NaiveDate, fleet: &Fleet) -> anyhow::Result
     let watermark = loop {
         let answer = analytics.get_stock_snapshot(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        if !version.holds(answer.watermark.as_ref())? {
+        if !version.holds(answer.watermark.as_ref(), &as_of_date)? {
             levels.clear();
             request.page_token.clear();
             continue;
