@@ -31,6 +31,7 @@ use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
 };
+use tonic::Status;
 
 use crate::{
     domain::{Books, Fact, LineKey, OrderLine, SetAside, TooManySetAside},
@@ -40,7 +41,8 @@ use crate::{
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a source may take to say what it has at the position.
 const ASK_MAX: Duration = Duration::from_secs(5);
-
+/// How long a source may be silent before it is asked whether it still has what was counted.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// How long a follower that waits for room waits before it looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -231,13 +233,18 @@ impl Follower {
 
     async fn follow(&self, books: &SharedBooks, told: &mut String) -> anyhow::Result<()> {
         let source = self.source.name;
-        let mut position = to_position(books.lock()?.position(source));
-        self.check_known(position).await?;
+        let counted = books.lock()?.position(source);
+        self.check_known(counted).await?;
+        let mut position = to_position(counted);
         let mut feed = Feed::open(&self.source, position).await?;
         self.is_following.store(true, Ordering::Relaxed);
         loop {
-            let events = feed.next(position).await?;
-            let page = events.into_iter().map(|event| Told::read(self.followed, event));
+            let Ok(events) = timeout(CHECK_EVERY, feed.next(position)).await else {
+                // A log that was restored to an earlier time may say nothing for long.
+                self.check_known(to_counted(position)).await?;
+                continue;
+            };
+            let page = events?.into_iter().map(|event| Told::read(self.followed, event));
             books.count(self.followed, page.collect()).await?;
             position = to_position(books.lock()?.position(source));
             told.clear();
@@ -247,9 +254,26 @@ impl Follower {
 
     /// Fails when the source's log does not have the event that was counted last. A source that cannot be asked may be followed all the
     /// same: the feed checks what it can, too.
-    async fn check_known(&self, position: Position) -> anyhow::Result<()> {
-        let Some(before) = position.log_id.checked_sub(1).filter(|before| *before >= 0) else {
-            return Ok(());
+    async fn check_known(&self, counted: Counted) -> anyhow::Result<()> {
+        let source = self.source.name;
+        let known = self.knows(counted).await.unwrap_or_else(|status| {
+            tracing::info!(source, "its log cannot be asked now: {}", status.message());
+            true
+        });
+        ensure!(
+            known,
+            "the log of {source} does not have event {} at {}, which is counted in the materializations: it was restored to an \
+             earlier time, or is another one's; to count what it has now, delete the folder of the materializations",
+            counted.event_id,
+            counted.log_id
+        );
+        Ok(())
+    }
+
+    /// Whether the source's log has the event that was counted last, if any.
+    pub(crate) async fn knows(&self, counted: Counted) -> Result<bool, Status> {
+        let Some(before) = counted.log_id.checked_sub(1).filter(|before| *before >= 0) else {
+            return Ok(true);
         };
         let mut request = tonic::Request::new(ListEventsRequest {
             after_sequence: before,
@@ -257,26 +281,11 @@ impl Follower {
             event_type: String::new(),
         });
         request.set_timeout(ASK_MAX);
-        let source = self.source.name;
-        let page = match self.source.log.clone().list_events(request).await {
-            Ok(page) => page.into_inner(),
-            Err(status) => {
-                tracing::info!(source, "its log cannot be asked now: {}", status.message());
-                return Ok(());
-            }
-        };
-        let known = page.events.first().is_some_and(|event| {
+        let page = self.source.log.clone().list_events(request).await?.into_inner();
+        Ok(page.events.first().is_some_and(|event| {
             let id = Event::parse(event.cloud_event.as_bytes(), 0).map(|event| event.id);
-            event.sequence == position.log_id && id.is_ok_and(|id| id == position.event_id)
-        });
-        ensure!(
-            known,
-            "the log of {source} does not have event {} at {}, which is counted in the materializations: it was restored to an \
-             earlier time, or is another one's; to count what it has now, delete the folder of the materializations",
-            position.event_id,
-            position.log_id
-        );
-        Ok(())
+            event.sequence == counted.log_id && id.is_ok_and(|id| id == counted.event_id)
+        }))
     }
 }
 

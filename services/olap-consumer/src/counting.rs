@@ -110,6 +110,17 @@ impl Counting {
         Self::open(folder, calendar, limits).await
     }
 
+    /// Whether what is in the folder was counted from these logs: one may have been restored to an earlier time since.
+    pub(crate) async fn is_of(&self, followers: &[Follower]) -> anyhow::Result<bool> {
+        for follower in followers {
+            let counted = self.books.lock()?.position(follower.followed.source);
+            if !follower.knows(counted).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Counts exactly up to the targets; without any, all that is logged by now. `progress` is told how far each source is, and how many rows
     /// are written.
     pub(crate) async fn up_to(

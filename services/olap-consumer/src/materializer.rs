@@ -194,7 +194,10 @@ impl Materializer {
     async fn count_anew(&self, held: &Held, written: &Arc<AtomicU64>) -> anyhow::Result<u64> {
         let limits = Limits { rows_max: self.rows_max, written: Arc::clone(written) };
         let beside = self.folder.join(BESIDE);
-        let counting = Counting::open(&beside, self.calendar, limits).await?;
+        let mut counting = Counting::open(&beside, self.calendar, limits.clone()).await?;
+        if !counting.is_of(&self.followers).await? {
+            counting = Counting::begin(&beside, self.calendar, limits).await?;
+        }
         let counting = counting.up_to(&self.followers, None, |_, _| ()).await?;
         drop(counting.flush((self.clock)()).await?);
         let (folder, before) = (self.folder.clone(), held.manifest.clone());
@@ -239,13 +242,15 @@ impl Materializer {
         shutdown: &Shutdown,
     ) -> Option<(Box<Store>, Swap)> {
         let mut turns = Turns::new(self.flush_interval, Instant::now());
+        let mut is_well = true;
         loop {
             let mut asked = Vec::new();
             let goes_on = tokio::select! {
                 () = shutdown.cancelled() => false,
                 count = desk.requests.recv_many(&mut asked, WAITING_MAX) => count > 0,
                 () = sleep_until(turns.next()) => true,
-                () = books.much_waits.notified() => true,
+                // A disk that took nothing is left alone until the next turn.
+                () = books.much_waits.notified(), if is_well => true,
                 () = books.changed.notified() => {
                     turns.changed(Instant::now());
                     continue;
@@ -260,6 +265,7 @@ impl Materializer {
             let (began, before) = (Instant::now(), version(&store));
             let flushed;
             (store, flushed) = self.flush(store, &books).await;
+            is_well = flushed.is_ok();
             turns.taken(began, flushed.is_err() || version(&store) > before);
             let answer = desk.note(&mut store, &flushed);
             let mut swapped = None;

@@ -241,6 +241,36 @@ async fn each_day_all_is_counted_anew_when_it_is_time_where_the_business_is() {
     consumer.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_does_not_hold_the_folder_counts_nothing_anew_until_it_is_theirs() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let hands = Hands::at("2026-07-01T02:29:00Z");
+    let holder = Consumer::start(shop.config(dir.path(), &[]), hands.clock()).await;
+    issue(&shop, 100, "2026-07-24", "2026-07-01T02:00:00Z").await;
+    shop.caught_up(dir.path()).await;
+    let config = shop.config(dir.path(), &["--rebuild-at", "03:30"]);
+    let standby = Consumer::start(config, hands.clock()).await;
+    let has_counted_nothing = async || {
+        let newest = standby.newest_rebuild().await;
+        newest.is_err_and(|status| status.code() == tonic::Code::NotFound)
+    };
+    eventually("it is there", PATIENCE, has_counted_nothing).await;
+    let beside = dir.path().join("rebuild");
+    std::fs::create_dir(&beside).unwrap();
+    hands.set("2026-07-01T02:30:00Z");
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert!(has_counted_nothing().await);
+    assert!(beside.exists(), "it is the holder's");
+
+    holder.stop().await;
+    eventually("it is counted anew", PATIENCE, async || {
+        standby.newest_rebuild().await.is_ok_and(|newest| newest.version > 0)
+    })
+    .await;
+    standby.stop().await;
+}
+
 /// In a zone that is half an hour off the hours of UTC.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_of_sales_sum_to_the_days_that_skus_are_sold_on() {

@@ -55,6 +55,21 @@ async fn a_log_that_is_shorter_than_what_was_counted_is_not_followed() {
     assert_eq!(after.positions, before.positions);
 }
 
+/// The service and NATS go on, and the log says nothing of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_restored_to_an_earlier_time_meanwhile_is_followed_no_further() {
+    let shop = Shop::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = shop.consume(dir.path()).await;
+    ended(trade(&shop, 20, 29)).await;
+    shop.caught_up(dir.path()).await;
+    consumer.is_ready_soon().await;
+    let newest = shop.newest().await["orders"];
+    shop.forget("orders", newest).await;
+    consumer.is_not_ready_soon().await;
+    consumer.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_that_are_away_are_followed_by_their_streams() {
     let shop = Shop::start().await;

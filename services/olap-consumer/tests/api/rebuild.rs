@@ -421,3 +421,21 @@ async fn an_older_folder_is_gone_on_with_however_often_the_process_is_killed() {
     assert_eq!(tables, model::tables(&shop, &manifest).await);
     assert_eq!(tables.len(), 10);
 }
+
+/// Between two lives of the process that counts an older folder anew, the sources were restored to an earlier time, and have gone on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_counted_beside_from_other_logs_is_not_gone_on_with() {
+    let (before, shop) = (Shop::start().await, Shop::start().await);
+    let (dir, _) = old_folder(&shop).await;
+    let beside = dir.path().join("rebuild");
+    let consumer = before.consume(&beside).await;
+    ended(trade(&before, 20, 49)).await;
+    before.caught_up(&beside).await;
+    consumer.stop().await;
+
+    let consumer = shop.consume(dir.path()).await;
+    shop.caught_up(dir.path()).await;
+    consumer.stop().await;
+    let (manifest, tables) = folder::read(dir.path());
+    assert_eq!(tables, model::tables(&shop, &manifest).await);
+}

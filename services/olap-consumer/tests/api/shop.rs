@@ -95,6 +95,18 @@ impl Shop {
             .unwrap();
     }
 
+    /// As by a restore from a backup of before that event.
+    pub(crate) async fn forget(&self, source: &str, from: i64) {
+        let mut tx = self.admin.begin().await.unwrap();
+        sqlx::query("set local session_replication_role = replica")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        let delete = format!("delete from {source}.events_log where id >= $1");
+        sqlx::query(AssertSqlSafe(delete)).bind(from).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// The place of the newest event in each source's log.
     pub(crate) async fn newest(&self) -> BTreeMap<&'static str, i64> {
         let mut newest = BTreeMap::new();
