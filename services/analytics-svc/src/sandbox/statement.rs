@@ -94,10 +94,14 @@ impl<F: Fn(&str) -> bool> Look<F> {
                 let outside = self.scope.len();
                 self.enter_ctes(node)?;
                 self.check(node)?;
-                for (name, value) in fields {
-                    if name != "cte_map" {
-                        self.at(value)?;
+                let inside = self.scope.len();
+                for (name, value) in fields.iter().filter(|(name, _)| *name != "cte_map") {
+                    // A recursive one is a node of its own, which sees itself behind UNION only.
+                    if node["type"] == "RECURSIVE_CTE_NODE" && name == "right" {
+                        self.scope.push(text(&node["cte_name"]));
                     }
+                    self.at(value)?;
+                    self.scope.truncate(inside);
                 }
                 self.scope.truncate(outside);
                 Ok(())
@@ -106,12 +110,8 @@ impl<F: Fn(&str) -> bool> Look<F> {
         }
     }
 
-    /// Each sees those before it, and itself if it recurs; the statement sees all.
+    /// Each sees those before it; the statement sees all.
     fn enter_ctes(&mut self, node: &Value) -> Result<(), String> {
-        // A recursive one is a node of its own, which names itself.
-        if node["type"] == "RECURSIVE_CTE_NODE" {
-            self.scope.push(text(&node["cte_name"]));
-        }
         for entry in node["cte_map"]["map"].as_array().into_iter().flatten() {
             self.at(&entry["value"])?;
             self.scope.push(text(&entry["key"]));

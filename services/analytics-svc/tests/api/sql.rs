@@ -133,6 +133,29 @@ async fn what_a_tool_is_told_of_columns_is_what_an_answer_has() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_recurs_reads_the_table_that_it_is_named_like() {
+    let app = start(&[]).await;
+    publish(&app);
+    let recurring = |query: &str| {
+        format!(
+            "with recursive stock_snapshot as ({query}) select sum(qty_on_hand) from stock_snapshot"
+        )
+    };
+    let questions = [
+        // Only behind UNION the name is that of its own rows.
+        "from stock_snapshot union all from stock_snapshot where false",
+        "with b as (from stock_snapshot) from b union all from stock_snapshot where false",
+        "with b as (from stock_snapshot) select 1 as qty_on_hand union all
+         select sum(b.qty_on_hand)::int from b, stock_snapshot a having max(a.qty_on_hand) = 1",
+        "select 1 as qty_on_hand union all select qty_on_hand + 1 from stock_snapshot where qty_on_hand < 3",
+    ]
+    .map(recurring);
+    let answers = ask(&app, &questions).await;
+    let sums: Vec<_> = answers.iter().flat_map(rows).collect();
+    assert_eq!(sums, ["10", "10", "11", "6"]);
+}
+
 /// All files of a folder and what is in them.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -206,6 +229,9 @@ async fn what_is_no_query_over_the_tables_is_refused() {
         format!("select (select count(*) from '{secret}')"),
         format!(r#"with "{secret}" as (from "{secret}") from "{secret}""#),
         format!(r#"from '{secret}', (with "{secret}" as (select 1) from "{secret}")"#),
+        format!(
+            r#"with recursive "{secret}" as (from "{secret}" union all from "{secret}") from "{secret}""#
+        ),
         "with a as (from b), b as (select 1) from a".to_owned(),
         "select * from 'https://example.com/x.parquet'".to_owned(),
         "select * from 's3://bucket/x.csv'".to_owned(),
