@@ -1,4 +1,4 @@
-use std::io;
+use std::{error::Error, io};
 
 use chrono::NaiveDate;
 use rpc::Refusal;
@@ -44,8 +44,12 @@ pub(crate) enum AnalyticsError {
     SqlAnswerTooLarge(&'static str, &'static str),
     #[error("a query's process failed: {0}")]
     SqlWorker(String),
+    #[error("the query needs more memory than is left of what BRAMBLE_DUCKDB_MEMORY_MIB says")]
+    OutOfMemory,
+    #[error("a file could not be read, as happens when it was replaced meanwhile: ask again")]
+    FileUnreadable(#[source] Box<dyn Error + Send + Sync>),
     #[error("DuckDB failed")]
-    DuckDb(#[from] duckdb::Error),
+    DuckDb(#[source] duckdb::Error),
     #[error("a sum has more digits than can be told: ask for less of it")]
     SumTooLarge,
     #[error("{0} is no time")]
@@ -64,14 +68,16 @@ impl Refusal for AnalyticsError {
             Self::NotMaterializedYet
             | Self::CountedAnew
             | Self::ManifestUnusable(_)
-            | Self::FileUnusable { .. } => Code::Unavailable,
+            | Self::FileUnusable { .. }
+            | Self::FileUnreadable(_) => Code::Unavailable,
             Self::NotFreshEnough(_) | Self::OutOfTime | Self::SqlOutOfTime => {
                 Code::DeadlineExceeded
             }
             Self::AgeingNotFound { .. } => Code::NotFound,
-            Self::TooManyQueries | Self::SqlOutOfMemory | Self::SqlAnswerTooLarge(..) => {
-                Code::ResourceExhausted
-            }
+            Self::TooManyQueries
+            | Self::OutOfMemory
+            | Self::SqlOutOfMemory
+            | Self::SqlAnswerTooLarge(..) => Code::ResourceExhausted,
             Self::SqlRefused(_) | Self::SqlFailed(_) => Code::InvalidArgument,
             Self::SqlUnsupported(_) => Code::Unimplemented,
             Self::SumTooLarge => Code::OutOfRange,
@@ -91,9 +97,10 @@ impl Refusal for AnalyticsError {
             Self::NotFreshEnough(_) => "NOT_FRESH_ENOUGH",
             Self::AgeingNotFound { .. } => "AGEING_NOT_FOUND",
             Self::ManifestUnusable(_) => "MANIFEST_UNUSABLE",
-            Self::FileUnusable { .. } => "FILE_UNUSABLE",
+            Self::FileUnusable { .. } | Self::FileUnreadable(_) => "FILE_UNUSABLE",
             Self::TooManyQueries => "TOO_MANY_QUERIES",
             Self::OutOfTime => "DEADLINE_EXCEEDED",
+            Self::OutOfMemory => "OUT_OF_MEMORY",
             Self::SqlRefused(_) => "SQL_REFUSED",
             Self::SqlUnsupported(_) => "SQL_UNSUPPORTED",
             Self::SqlFailed(_) => "SQL_FAILED",
@@ -138,12 +145,48 @@ impl Refusal for AnalyticsError {
             | Self::SqlOutOfTime
             | Self::SqlAnswerTooLarge(..)
             | Self::SqlWorker(_)
+            | Self::OutOfMemory
+            | Self::FileUnreadable(_)
             | Self::DuckDb(_)
             | Self::SumTooLarge
             | Self::NotATime(_)
             | Self::NotAnId(_)
             | Self::ThereTwice(_)
             | Self::Panicked(_) => Vec::new(),
+        }
+    }
+}
+
+/// How DuckDB's words begin when it cannot read a file. In place of one that is missing it looks for a folder, which a query in SQL may not.
+const FILE_UNREADABLE: [&str; 2] = ["IO Error: ", "Permission Error: Cannot access file "];
+
+/// What is behind a failure of DuckDB's, which only its words tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DuckDbCause {
+    OutOfMemory,
+    /// It reads none but ours.
+    FileUnreadable,
+    Other,
+}
+
+impl DuckDbCause {
+    pub(crate) fn of(message: &str) -> Self {
+        if ["Out of Memory", "bad_alloc", "bad allocation"].iter().any(|it| message.contains(it)) {
+            return Self::OutOfMemory;
+        }
+        if FILE_UNREADABLE.iter().any(|words| message.starts_with(words)) {
+            return Self::FileUnreadable;
+        }
+        Self::Other
+    }
+}
+
+impl From<duckdb::Error> for AnalyticsError {
+    fn from(error: duckdb::Error) -> Self {
+        match DuckDbCause::of(&error.to_string()) {
+            DuckDbCause::OutOfMemory => Self::OutOfMemory,
+            DuckDbCause::FileUnreadable => Self::FileUnreadable(error.into()),
+            DuckDbCause::Other => Self::DuckDb(error),
         }
     }
 }

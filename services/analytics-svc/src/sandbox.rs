@@ -327,6 +327,7 @@ impl From<Failure> for AnalyticsError {
             Failure::Refused(why) => Self::SqlRefused(why),
             Failure::Sql(message) => Self::SqlFailed(message),
             Failure::OutOfMemory => Self::SqlOutOfMemory,
+            Failure::FileUnreadable(message) => Self::FileUnreadable(message.into()),
             Failure::TooManyRows => Self::SqlAnswerTooLarge("rows", "BRAMBLE_SQL_ROWS_MAX"),
             Failure::TooManyBytes => Self::SqlAnswerTooLarge("bytes", "BRAMBLE_SQL_ANSWER_MIB_MAX"),
             Failure::Internal(message) => Self::SqlWorker(message),

@@ -65,6 +65,8 @@ pub(super) enum Failure {
     /// DuckDB's own words.
     Sql(String),
     OutOfMemory,
+    /// DuckDB's own words, which name the file.
+    FileUnreadable(String),
     TooManyRows,
     TooManyBytes,
     /// Something of ours.

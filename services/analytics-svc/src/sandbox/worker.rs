@@ -30,7 +30,7 @@ use super::{
     parameter::{self, Parameter},
     placeholders, statement,
 };
-use crate::domain::TABLES;
+use crate::{domain::TABLES, error::DuckDbCause};
 
 /// Pieces of an answer are about as large as this.
 const PIECE_BYTES: usize = 1 << 20;
@@ -78,7 +78,10 @@ fn answer(out: &mut impl Write) -> Result<(), Failure> {
     let files: Files = line(&mut told)?;
     end_with_parent(told);
 
-    show(&db, &task, &files).map_err(|error| internal(&error))?;
+    show(&db, &task, &files).map_err(|error| match from_duckdb(error) {
+        Failure::Sql(message) => Failure::Internal(message),
+        known => known,
+    })?;
     let used = data_bytes().map_err(|error| internal(&error))?;
     limit(Resource::Data, used + (u64::from(task.limits.memory_mib) << 20))?;
     let sql = match explained {
@@ -290,13 +293,11 @@ fn from_duckdb(error: duckdb::Error) -> Failure {
         duckdb::Error::DuckDBFailure(_, Some(message)) => message,
         other => other.to_string(),
     };
-    if message.contains("Out of Memory")
-        || message.contains("bad_alloc")
-        || message.contains("bad allocation")
-    {
-        return Failure::OutOfMemory;
+    match DuckDbCause::of(&message) {
+        DuckDbCause::OutOfMemory => Failure::OutOfMemory,
+        DuckDbCause::FileUnreadable => Failure::FileUnreadable(message),
+        DuckDbCause::Other => Failure::Sql(message),
     }
-    Failure::Sql(message)
 }
 
 fn internal(error: &(impl std::fmt::Display + ?Sized)) -> Failure {

@@ -2,14 +2,18 @@
 
 use std::fs;
 
+use arrow_flight::decode::FlightRecordBatchStream;
+use futures::TryStreamExt;
 use manifest::{FILE_NAME, FileList, Materialized};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use testkit::{Refusal, refusal};
 
 use crate::{
     app::{App, counted, hours},
     olap::{hours_of_sales, sales, stock},
+    sql::WORKER,
+    sql_processes::stream_of,
 };
 
 const SALES: &str = "sales_by_hour";
@@ -76,6 +80,45 @@ async fn a_file_that_was_cut_or_grew_or_is_missing_is_refused() {
 
     heal(&app);
     is_well(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_goes_once_it_is_known_to_be_sound_is_said_without_its_path() {
+    let app = App::start_with(&WORKER).await;
+    let file = app.olap.file(SALES, &hours_of_sales(100, "12.34", 3));
+    app.olap.publish(1, vec![file.clone()]);
+    let by_sql = || stream_of(&app.url, "from sales_by_hour");
+    let rows: Vec<_> = by_sql().await.try_collect().await.unwrap();
+    assert_eq!((rows.len(), app.all_sales().await.unwrap().hours.len()), (1, 100));
+
+    fs::remove_file(app.olap.folder.join(&file.path)).unwrap();
+    is_gone(&app, &refused(&app).await);
+    is_gone(&app, &refused_by_sql(by_sql().await).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_goes_while_an_answer_is_read_is_said_without_its_path() {
+    let app = App::start_with(&WORKER).await;
+    // 40 MB: the last file is opened long after the first was read.
+    let skus: Vec<String> = (0..40_000).map(|n| format!("{n:01000}")).collect();
+    let levels: Vec<_> = skus.iter().map(|sku| (sku.as_str(), 1, 0)).collect();
+    let files = app.olap.files("stock_snapshot", &stock("2026-11-24T09:00:00Z", &levels));
+    app.olap.publish(1, files.clone());
+    let mut pieces = stream_of(&app.url, "from stock_snapshot").await;
+    pieces.try_next().await.unwrap().unwrap();
+    fs::remove_file(app.olap.folder.join(&files.last().unwrap().path)).unwrap();
+    is_gone(&app, &refused_by_sql(pieces).await);
+}
+
+async fn refused_by_sql(pieces: FlightRecordBatchStream) -> Refusal {
+    refusal(pieces.try_collect::<Vec<_>>().await.map_err(Status::from))
+}
+
+fn is_gone(app: &App, refused: &Refusal) {
+    refused.is(Code::Unavailable, "FILE_UNUSABLE");
+    let folder = app.olap.folder.file_name().unwrap().to_str().unwrap();
+    assert!(!refused.message.contains(folder), "{}", refused.message);
+    assert!(refused.message.contains("ask again"), "{}", refused.message);
 }
 
 #[tokio::test]
