@@ -14,7 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use duckdb::Connection;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
     AnalyticsError,
@@ -116,6 +116,29 @@ fn ageing(
     Err(AnalyticsError::AgeingNotFound { day, days })
 }
 
+/// What the newest version answers; each newer one is tried as long as somebody waits for it.
+fn newest_that_answers<T>(
+    newest: impl Fn() -> Result<Arc<Version>, AnalyticsError>,
+    deadline: Instant,
+    query: impl Fn(&Version) -> Result<T, AnalyticsError>,
+) -> Result<Found<T>, AnalyticsError> {
+    let mut version = newest()?;
+    for _ in 1..VERSIONS_MAX {
+        match query(&version) {
+            Ok(found) => return Ok(Found(found, version)),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(error) => {
+                let newer = newest()?;
+                if Arc::ptr_eq(&newer, &version) {
+                    return Err(error);
+                }
+                version = newer;
+            }
+        }
+    }
+    query(&version).map(|found| Found(found, version))
+}
+
 impl Materializations {
     async fn ask<T: Send + 'static>(
         &self,
@@ -129,20 +152,8 @@ impl Materializations {
         let folder = Arc::clone(&self.folder);
         // The version is chosen when it is this query's turn: the files of one chosen earlier might be gone.
         let query = move |db: &Connection| {
-            let mut version = including(&folder, &min_position)?;
-            for _ in 1..VERSIONS_MAX {
-                match query(db, &version) {
-                    Ok(found) => return Ok(Found(found, version)),
-                    Err(error) => {
-                        let newer = including(&folder, &min_position)?;
-                        if Arc::ptr_eq(&newer, &version) {
-                            return Err(error);
-                        }
-                        version = newer;
-                    }
-                }
-            }
-            query(db, &version).map(|found| Found(found, version))
+            let newest = || including(&folder, &min_position);
+            newest_that_answers(newest, call.deadline, |version| query(db, version))
         };
         self.database.run(call.deadline, query).await
     }
@@ -155,5 +166,46 @@ impl Materializations {
 
     pub(crate) async fn can_be_asked(self) -> bool {
         spawn_blocking(move || self.database.is_there()).await.unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, collections::BTreeMap, time::Duration};
+
+    use manifest::Manifest;
+
+    use super::*;
+
+    #[test]
+    fn a_query_that_fails_is_tried_on_a_newer_version_until_its_deadline() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::new(path.path(), Tz::Europe__London).unwrap();
+        let publish = |version: u64| {
+            let manifest = Manifest {
+                version,
+                written_at: DateTime::UNIX_EPOCH,
+                time_zone: String::new(),
+                event_time: None,
+                positions: BTreeMap::new(),
+                files: Vec::new(),
+                more_files: None,
+            };
+            manifest.write(path.path()).unwrap();
+        };
+        publish(1);
+        let tries = |deadline: Instant| {
+            let tries = Cell::new(0);
+            let newest = || including(&folder, &MinPosition::default());
+            let failed = newest_that_answers(newest, deadline, |version| {
+                tries.set(tries.get() + 1);
+                publish(version.manifest.version + 1);
+                Err::<(), _>(AnalyticsError::SumTooLarge)
+            });
+            assert!(failed.is_err());
+            tries.get()
+        };
+        assert_eq!(tries(Instant::now() + Duration::from_secs(60)), VERSIONS_MAX);
+        assert_eq!(tries(Instant::now()), 1);
     }
 }
