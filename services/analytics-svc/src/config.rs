@@ -78,7 +78,8 @@ pub struct Config {
         value_parser = clap::value_parser!(u8).range(1..=64)
     )]
     pub sql_threads: u8,
-    /// Seconds after which a query in SQL is ended, the reading of its answer included.
+    /// Seconds after which a query in SQL is ended, the reading of its answer included. olap-consumer keeps files that were replaced for 90 s: a
+    /// query that reads for longer while the shop trades may find one gone.
     #[arg(
         long,
         env = "BRAMBLE_SQL_SECONDS_MAX",

@@ -171,7 +171,7 @@ impl Materializations {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, collections::BTreeMap, time::Duration};
+    use std::{cell::Cell, time::Duration};
 
     use manifest::Manifest;
 
@@ -182,15 +182,7 @@ mod tests {
         let path = tempfile::tempdir().unwrap();
         let folder = Folder::new(path.path(), Tz::Europe__London).unwrap();
         let publish = |version: u64| {
-            let manifest = Manifest {
-                version,
-                written_at: DateTime::UNIX_EPOCH,
-                time_zone: String::new(),
-                event_time: None,
-                positions: BTreeMap::new(),
-                files: Vec::new(),
-                more_files: None,
-            };
+            let manifest = Manifest { version, ..Manifest::default() };
             manifest.write(path.path()).unwrap();
         };
         publish(1);
