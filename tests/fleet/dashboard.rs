@@ -11,7 +11,7 @@ use stack::{
     Interrupt, Port,
     process::{Program, Stop, tied},
 };
-use testkit::Keys;
+use testkit::{Keys, past_midnight};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command as AsyncCommand,
@@ -60,14 +60,6 @@ const ORDERS: &str = "select E'order_ref,customer_ref,placed_at,sku,qty,unit_pri
 const STOCK: &str = "select E'sku,qty,reorder_point\n' || string_agg(concat_ws(',', sku, ordered + spare, point), E'\n' order by sku)
     from (select sku, sum(qty) as ordered, ascii(sku) * 7 % 23 as spare, 12 as point from lines group by sku) s";
 
-/// Where midnight is close, waits for it: what was sold before would be yesterday's at the end.
-async fn past_midnight(world: &World) {
-    let wait = "select pg_sleep(extract(epoch from time '24:00' - clock))
-                from (select (now() at time zone 'Pacific/Auckland')::time as clock) auckland
-                where clock > '23:55'";
-    sqlx::query(wait).execute(&world.db).await.unwrap();
-}
-
 /// All of it is counted then.
 async fn trade(world: &World) {
     let folder = world.folder.path();
@@ -111,7 +103,7 @@ fn behind_closed_doors(world: &World, keys: &Keys) -> ([Port; 2], Program) {
 #[tokio::test]
 async fn people_see_a_sale_appear_on_the_dashboard() {
     let mut world = World::start_with(&SETTINGS).await;
-    past_midnight(&world).await;
+    past_midnight(&world.db, "Pacific/Auckland", 5).await;
     trade(&world).await;
     let customer = CreateCustomerRequest {
         name: HOSTILE.to_owned(),

@@ -104,13 +104,20 @@ mod tests {
             let validation = Validation::new(Algorithm::EdDSA);
             jsonwebtoken::decode::<Claims>(token, &public, &validation).map(|data| data.claims)
         };
+        let now = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            i64::try_from(since.as_secs()).unwrap()
+        };
+        let began = now();
         let few = ["--permission", "orders.write", "--permission", "orders.import", "--ttl", "1h"];
         let claims = read(&signed(dir, &few).unwrap()).unwrap();
         assert_eq!(claims.sub, "ann");
         assert_eq!(claims.permissions, ["orders.write", "orders.import"]);
         let all = read(&signed(dir, &["--all"]).unwrap()).unwrap();
         assert_eq!(all.permissions, ["*"]);
-        assert_eq!(all.exp - claims.exp, 30 * 86_400 - 3600);
+        let ended = now();
+        assert!((began + 3600..=ended + 3600).contains(&claims.exp));
+        assert!((began + 30 * 86_400..=ended + 30 * 86_400).contains(&all.exp));
         let mut forged = signed(dir, &["--all"]).unwrap();
         forged.replace_range(forged.len() - 8..forged.len() - 4, "AAAA");
         assert!(read(&forged).is_err());

@@ -164,7 +164,7 @@ const FILE_UNREADABLE: [&str; 2] = ["IO Error: ", "Permission Error: Cannot acce
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum DuckDbCause {
     OutOfMemory,
-    /// It reads none but ours.
+    /// Only files of the materializations are ever read.
     FileUnreadable,
     Other,
 }
@@ -184,7 +184,10 @@ impl DuckDbCause {
 impl From<duckdb::Error> for AnalyticsError {
     fn from(error: duckdb::Error) -> Self {
         match DuckDbCause::of(&error.to_string()) {
-            DuckDbCause::OutOfMemory => Self::OutOfMemory,
+            DuckDbCause::OutOfMemory => {
+                tracing::warn!("a query was refused for want of memory: {error}");
+                Self::OutOfMemory
+            }
             DuckDbCause::FileUnreadable => Self::FileUnreadable(error.into()),
             DuckDbCause::Other => Self::DuckDb(error),
         }

@@ -14,6 +14,7 @@ mod ledger;
 
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -239,16 +240,23 @@ impl Follower {
         let mut feed = Feed::open(&self.source, position).await?;
         self.is_following.store(true, Ordering::Relaxed);
         loop {
-            let Ok(events) = timeout(CHECK_EVERY, feed.next(position)).await else {
-                // A log that was restored to an earlier time may say nothing for long.
-                self.check_known(to_counted(position)).await?;
-                continue;
-            };
-            let page = events?.into_iter().map(|event| Told::read(self.followed, event));
+            let events = self.wait_for(&mut feed, position).await?;
+            let page = events.into_iter().map(|event| Told::read(self.followed, event));
             books.count(self.followed, page.collect()).await?;
             position = to_position(books.lock()?.position(source));
             told.clear();
             books.has_room(self.rows_max).await?;
+        }
+    }
+
+    /// Gives the next events. A log that was restored to an earlier time may say nothing for long: it is asked now and then.
+    async fn wait_for(&self, feed: &mut Feed, position: Position) -> anyhow::Result<Vec<Event>> {
+        let mut next = pin!(feed.next(position));
+        loop {
+            if let Ok(events) = timeout(CHECK_EVERY, &mut next).await {
+                return events;
+            }
+            self.check_known(to_counted(position)).await?;
         }
     }
 
@@ -257,7 +265,7 @@ impl Follower {
     async fn check_known(&self, counted: Counted) -> anyhow::Result<()> {
         let source = self.source.name;
         let known = self.knows(counted).await.unwrap_or_else(|status| {
-            tracing::info!(source, "its log cannot be asked now: {}", status.message());
+            tracing::debug!(source, "its log cannot be asked now: {}", status.message());
             true
         });
         ensure!(

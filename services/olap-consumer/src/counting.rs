@@ -23,6 +23,7 @@ use log::Event;
 use manifest::Counted;
 use proto::log::v1::ListEventsRequest;
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
+use tonic::Status;
 
 use crate::{
     consumers::{Followed, Follower, SharedBooks, Told},
@@ -114,7 +115,7 @@ impl Counting {
     pub(crate) async fn is_of(&self, followers: &[Follower]) -> anyhow::Result<bool> {
         for follower in followers {
             let counted = self.books.lock()?.position(follower.followed.source);
-            if !follower.knows(counted).await? {
+            if !patiently(follower, || follower.knows(counted)).await? {
                 return Ok(false);
             }
         }
@@ -323,26 +324,38 @@ fn target_of(targets: &Places, follower: &Follower) -> Counted {
     targets.get(follower.followed.source).copied().unwrap_or_default()
 }
 
+/// Asks a source, again and again while it does not answer.
+async fn patiently<T, F>(follower: &Follower, ask: impl Fn() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    let mut asked = 1;
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(status) if asked == ASKED_MAX => {
+                let source = follower.followed.source;
+                bail!("the log of {source} cannot be read: {}", status.message())
+            }
+            Err(_) => asked += 1,
+        }
+        sleep(ASK_AGAIN_AFTER).await;
+    }
+}
+
 /// The next events of a log, up to a place in it; none at its end.
 async fn page(follower: Follower, after: i64, up_to: i64) -> anyhow::Result<Vec<Told>> {
-    let source = follower.followed.source;
-    let mut asked = 1;
-    let page = loop {
+    let ask = || {
+        let mut log = follower.source.log.clone();
         let mut request = tonic::Request::new(ListEventsRequest {
             after_sequence: after,
             page_size: PAGE,
             event_type: String::new(),
         });
         request.set_timeout(ASK_MAX);
-        match follower.source.log.clone().list_events(request).await {
-            Ok(page) => break page.into_inner(),
-            Err(status) if asked == ASKED_MAX => {
-                bail!("the log of {source} cannot be read: {}", status.message())
-            }
-            Err(_) => asked += 1,
-        }
-        sleep(ASK_AGAIN_AFTER).await;
+        async move { log.list_events(request).await }
     };
+    let page = patiently(&follower, ask).await?.into_inner();
     // It takes a while, which others should not wait for.
     apart(move || read(follower.followed, &page.events, after, up_to)).await
 }

@@ -151,10 +151,11 @@ impl Rebuilder {
                 () = sleep(LOOK_EVERY) => None,
             };
             let due = self.due_day();
-            // While the folder is another process's, or is being counted anew, that is put off.
-            let is_due = due > done_on
-                && self.live.written().is_open
-                && !desk.is_running.swap(true, Ordering::AcqRel);
+            if !self.live.written().is_open {
+                // It is another process's, which does that, or is being counted anew anyway.
+                done_on = due;
+            }
+            let is_due = due > done_on && !desk.is_running.swap(true, Ordering::AcqRel);
             let verify_only = match (&asked, is_due) {
                 (Some(asked), _) => asked.verify_only,
                 (None, true) => false,

@@ -65,7 +65,7 @@ async fn by_customer(as_of_date: String, fleet: &Fleet) -> anyhow::Result<Sheet>
         page_size: 10_000,
         ..QueryArAgeingByCustomerRequest::default()
     };
-    let (mut customers, mut version) = (Vec::new(), OneVersion::default());
+    let (mut customers, mut version) = (Vec::new(), OneVersion::of("billing"));
     let (as_of_date, watermark) = loop {
         let answer = analytics.query_ar_ageing_by_customer(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();

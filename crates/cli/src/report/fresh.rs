@@ -10,8 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use clap::Args;
 use proto::{
     analytics::v1::{
-        QuerySalesByHourRequest, SourcePosition, Watermark,
-        analytics_service_client::AnalyticsServiceClient,
+        QuerySalesByHourRequest, Watermark, analytics_service_client::AnalyticsServiceClient,
     },
     log::v1::{StreamEventsRequest, event_log_client::EventLogClient},
     olap::v1::{
@@ -107,19 +106,24 @@ async fn seen(fleet: &Fleet) -> anyhow::Result<Positions> {
     Ok(positions.into_iter().map(|of| (of.source, of.sequence)).collect())
 }
 
-/// Sees to it that all pages of an answer are of one version: between them, analytics goes on counting.
-#[derive(Default)]
+/// Sees to it that all pages of an answer are of one version of what it is counted from: between them, analytics goes on counting.
 pub(crate) struct OneVersion {
-    first: Option<(Vec<SourcePosition>, String)>,
+    source: &'static str,
+    first: Option<(i64, String)>,
     left_off: u32,
 }
 
 impl OneVersion {
+    pub(crate) fn of(source: &'static str) -> Self {
+        Self { source, first: None, left_off: 0 }
+    }
+
     /// False when a page is not of the version of those before it, or not of their day: the newest day becomes another one at midnight,
     /// whatever is counted. Then ask from the first page on. Fails when that was often enough.
     pub(crate) fn holds(&mut self, page: Option<&Watermark>, day: &str) -> anyhow::Result<bool> {
-        let positions = page.map(|page| page.positions.clone()).unwrap_or_default();
-        let page = (positions, day.to_owned());
+        let positions = page.map(|page| page.positions.as_slice()).unwrap_or_default();
+        let of_source = positions.iter().find(|of| of.source == self.source);
+        let page = (of_source.map_or(0, |of| of.sequence), day.to_owned());
         if *self.first.get_or_insert_with(|| page.clone()) == page {
             return Ok(true);
         }
@@ -170,7 +174,7 @@ mod tests {
     use proto::{
         analytics::v1::{
             GetStockSnapshotRequest, GetStockSnapshotResponse, HourOfSales,
-            QuerySalesByHourResponse, StockLevel,
+            QuerySalesByHourResponse, SourcePosition, StockLevel,
         },
         log::v1::{Event, StreamEventsResponse},
         olap::v1::{FlushResponse, GetManifestResponse},
@@ -213,8 +217,11 @@ mod tests {
             let is_first = page_token.is_empty();
             *begun += i32::from(is_first);
             let version = if is_first { (*begun).min(2) } else { 2 };
-            let positions =
-                vec![SourcePosition { source: "orders".to_owned(), sequence: version.into() }];
+            let positions = ["orders", "inventory"].map(|source| SourcePosition {
+                source: source.to_owned(),
+                sequence: version.into(),
+            });
+            let positions = positions.to_vec();
             let next = if is_first { "2" } else { "" };
             let watermark = Some(Watermark { positions, ..Watermark::default() });
             (version, next.to_owned(), watermark)

@@ -48,7 +48,7 @@ pub(super) async fn ask(sales: Sales, fleet: &Fleet) -> anyhow::Result<Sheet> {
         ..QuerySalesByHourRequest::default()
     };
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
-    let (mut hours, mut version) = (Vec::new(), OneVersion::default());
+    let (mut hours, mut version) = (Vec::new(), OneVersion::of("orders"));
     loop {
         let answer = analytics.query_sales_by_hour(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();

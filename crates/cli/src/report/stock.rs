@@ -89,7 +89,7 @@ async fn of_day(report: &Stock, day: NaiveDate, fleet: &Fleet) -> anyhow::Result
         page_size: 10_000,
         ..GetStockSnapshotRequest::default()
     };
-    let (mut levels, mut version) = (Vec::new(), OneVersion::default());
+    let (mut levels, mut version) = (Vec::new(), OneVersion::of("inventory"));
     let watermark = loop {
         let answer = analytics.get_stock_snapshot(request.clone()).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();

@@ -234,6 +234,7 @@ async fn work_ends_well_whenever_its_caller_goes() {
     let mut round = 0;
     while round < 300 || begun.load(Ordering::SeqCst) <= 100 {
         round += 1;
+        assert!(round < 2000, "no more than {} calls begin", begun.load(Ordering::SeqCst));
         let client = ClientConfig::default().client(&running.url).unwrap();
         let mut client = proto::log::v1::event_log_client::EventLogClient::new(client);
         let patience = Duration::from_micros(round * 40);

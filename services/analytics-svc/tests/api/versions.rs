@@ -120,7 +120,7 @@ async fn every_answer_is_of_one_version_while_versions_replace_each_other() {
     let mut written = VecDeque::from([write(&app.olap, 1)]);
     ask_while_replacing(&app, async |version, _| {
         written.push_back(tokio::task::block_in_place(|| write(&app.olap, version)));
-        // olap-consumer lets them stay for half a minute.
+        // olap-consumer lets them stay for a while.
         if written.len() > 10 {
             remove(&app.olap, &written.pop_front().unwrap());
         }

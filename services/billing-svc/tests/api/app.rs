@@ -67,7 +67,7 @@ impl App {
         let bus = log::connect(&config.nats, "test").await.unwrap();
         let orders = PlayedService::start(&database, bus, "orders", &shutdown).await;
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
-        past_midnight(&db).await;
+        past_midnight(&db, "Europe/London", 2).await;
         let calendar = Calendar::new(config.time_zone, config.payment_terms_days);
         let log = Log::new(pg::connect(&config.postgres, "billing").await.unwrap(), "billing");
         let channel = serve(&config, &shutdown).await;

@@ -78,7 +78,7 @@ impl App {
         });
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
-        past_midnight(&db).await;
+        past_midnight(&db, "Europe/London", 2).await;
         Self {
             client: HrServiceClient::new(channel.clone()),
             payroll: PayrollServiceClient::new(channel.clone()),

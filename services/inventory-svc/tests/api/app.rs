@@ -79,7 +79,7 @@ impl App {
         let sweeper = Sweeper::new(Log::new(pool.clone(), "inventory"), to_orders);
         let channel = serve(&config, bus.clone(), &shutdown).await;
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
-        past_midnight(&db).await;
+        past_midnight(&db, "Europe/London", 2).await;
         Self {
             client: InventoryServiceClient::new(channel.clone()),
             event_log: EventLogClient::new(channel),

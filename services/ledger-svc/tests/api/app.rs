@@ -82,7 +82,7 @@ impl App {
         let (billing, inventory, hr) =
             (play("billing").await, play("inventory").await, play("hr").await);
         let db = PgPool::connect(&database.admin_url()).await.unwrap();
-        past_midnight(&db).await;
+        past_midnight(&db, "Europe/London", 2).await;
         let url = serve(&config, &shutdown).await;
         let channel = rpc::ClientConfig::default().client(&url).unwrap();
         Self {

@@ -80,7 +80,7 @@ mod tests {
         }
     }
 
-    /// Also where a day is half an hour longer, or begins at one.
+    /// Of every seventh zone: also where a day is half an hour longer, or begins at one.
     #[test]
     fn each_hour_is_one_of_its_day_whatever_the_zone() {
         let times = (0..3000).map(|number| {

@@ -242,7 +242,7 @@ async fn each_day_all_is_counted_anew_when_it_is_time_where_the_business_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_does_not_hold_the_folder_counts_nothing_anew_until_it_is_theirs() {
+async fn whoever_does_not_hold_the_folder_at_that_time_counts_nothing_anew() {
     let shop = Shop::start().await;
     let dir = tempfile::tempdir().unwrap();
     let hands = Hands::at("2026-07-01T02:29:00Z");
@@ -264,6 +264,10 @@ async fn whoever_does_not_hold_the_folder_counts_nothing_anew_until_it_is_theirs
     assert!(beside.exists(), "it is the holder's");
 
     holder.stop().await;
+    standby.is_ready_soon().await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert!(has_counted_nothing().await, "the holder has seen to that day");
+    hands.set("2026-07-02T02:30:00Z");
     eventually("it is counted anew", PATIENCE, async || {
         standby.newest_rebuild().await.is_ok_and(|newest| newest.version > 0)
     })

@@ -15,7 +15,10 @@ use proto::{
     },
 };
 use testkit::Dice;
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -452,17 +455,22 @@ pub(crate) async fn ended(trade: Vec<JoinHandle<()>>) {
     }
 }
 
+/// More trade does not begin then.
+const LASTS_MAX: Duration = Duration::from_secs(120);
+
 /// Trade that can begin again when it has ended, so that there is some for as long as it is needed.
 pub(crate) struct Lasting<'a> {
     shop: &'a Shop,
     transactions: usize,
     seed: u64,
     under_way: Vec<JoinHandle<()>>,
+    until: Instant,
 }
 
 impl<'a> Lasting<'a> {
     pub(crate) fn start(shop: &'a Shop, transactions: usize, seed: u64) -> Self {
-        Self { shop, transactions, seed, under_way: trade(shop, transactions, seed) }
+        let (under_way, until) = (trade(shop, transactions, seed), Instant::now() + LASTS_MAX);
+        Self { shop, transactions, seed, under_way, until }
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -472,6 +480,7 @@ impl<'a> Lasting<'a> {
     /// Begins again if it has ended.
     pub(crate) async fn go_on(&mut self) {
         if self.has_ended() {
+            assert!(Instant::now() < self.until, "what is waited for does not come");
             ended(std::mem::take(&mut self.under_way)).await;
             self.seed += 1;
             self.under_way = trade(self.shop, self.transactions, self.seed);
@@ -498,8 +507,7 @@ pub(crate) fn issued_data(id: &str, owed: i64, due_date: &str) -> InvoiceIssued 
     }
 }
 
-/// An order of no lines.
-/// Of one line.
+/// An order of one line.
 pub(crate) fn order(id: &str, line_id: &str, price: i64) -> NewEvent {
     order_at(id, line_id, price, now())
 }
@@ -523,6 +531,7 @@ pub(crate) fn order_at(id: &str, line_id: &str, price: i64, time: DateTime<Utc>)
     event("order.placed", id, &data)
 }
 
+/// An order of no lines.
 pub(crate) fn placed(id: &str, total: i64, time: &str) -> NewEvent {
     let time: DateTime<Utc> = time.parse().unwrap();
     let data = OrderPlaced {

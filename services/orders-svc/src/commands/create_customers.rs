@@ -57,8 +57,11 @@ pub(crate) async fn create_customers(
     let created = |id| customer_event("customer.created", id, 1, &command.cause);
     log.append(&mut tx, &added.into_iter().map(created).collect::<Vec<_>>()).await?;
     let found = store::customers::find_by_emails(&mut tx, &emails).await?;
+    if found.len() != emails.len() {
+        return Err(sqlx::Error::RowNotFound.into());
+    }
     log.commit(tx).await?;
-    if found.len() == emails.len() { Ok(found) } else { Err(sqlx::Error::RowNotFound.into()) }
+    Ok(found)
 }
 
 /// Who, and no more: personal data is not published.
