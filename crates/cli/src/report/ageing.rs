@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Fleet, amount,
-    fresh::{self, Freshness, OneVersion},
+    fresh::{self, Freshness, Page},
     refusal,
     sheet::{Column, Sheet},
 };
@@ -60,26 +60,24 @@ pub(super) async fn ask(report: Ageing, fleet: &Fleet) -> anyhow::Result<Sheet> 
 /// Totalled here: the total of another answer may be of another version.
 async fn by_customer(as_of_date: String, fleet: &Fleet) -> anyhow::Result<Sheet> {
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
-    let mut request = QueryArAgeingByCustomerRequest {
-        as_of_date,
-        page_size: 10_000,
-        ..QueryArAgeingByCustomerRequest::default()
-    };
-    let (mut customers, mut version) = (Vec::new(), OneVersion::of("billing"));
-    let (as_of_date, watermark) = loop {
-        let answer = analytics.query_ar_ageing_by_customer(request.clone()).await;
+    let ask = async |page_token| {
+        let request = QueryArAgeingByCustomerRequest {
+            as_of_date: as_of_date.clone(),
+            page_size: 10_000,
+            page_token,
+            ..QueryArAgeingByCustomerRequest::default()
+        };
+        let answer = analytics.query_ar_ageing_by_customer(request).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        if !version.holds(answer.watermark.as_ref(), &answer.as_of_date)? {
-            customers.clear();
-            request.page_token.clear();
-            continue;
-        }
-        customers.extend(answer.customers);
-        request.page_token = answer.next_page_token;
-        if request.page_token.is_empty() {
-            break (answer.as_of_date, answer.watermark.unwrap_or_default());
-        }
+        Ok(Page {
+            rows: answer.customers,
+            next_page_token: answer.next_page_token,
+            watermark: answer.watermark.unwrap_or_default(),
+            day: answer.as_of_date,
+        })
     };
+    let Page { rows: customers, watermark, day: as_of_date, .. } =
+        fresh::of_one_version("billing", usize::MAX, ask).await?;
     let mut total = [Money::ZERO; 6];
     let mut rows = Vec::with_capacity(customers.len());
     for owed in customers {

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use chrono::{DateTime, SecondsFormat};
 use clap::Args;
 use proto::{
@@ -106,36 +106,47 @@ async fn seen(fleet: &Fleet) -> anyhow::Result<Positions> {
     Ok(positions.into_iter().map(|of| (of.source, of.sequence)).collect())
 }
 
-/// Sees to it that all pages of an answer are of one version of what it is counted from: between them, analytics goes on counting.
-pub(crate) struct OneVersion {
-    source: &'static str,
-    first: Option<(i64, String)>,
-    left_off: u32,
+/// Rows of an answer, and where they go on.
+pub(crate) struct Page<R> {
+    pub(crate) rows: Vec<R>,
+    pub(crate) next_page_token: String,
+    pub(crate) watermark: Watermark,
+    /// Where it is of one.
+    pub(crate) day: String,
 }
 
-impl OneVersion {
-    pub(crate) fn of(source: &'static str) -> Self {
-        Self { source, first: None, left_off: 0 }
+impl<R> Page<R> {
+    /// How far its source was counted, and the day: the newest day becomes another one at midnight, whatever is counted.
+    fn version(&self, source: &str) -> (i64, String) {
+        let of_source = self.watermark.positions.iter().find(|of| of.source == source);
+        (of_source.map_or(0, |of| of.sequence), self.day.clone())
     }
+}
 
-    /// False when a page is not of the version of those before it, or not of their day: the newest day becomes another one at midnight,
-    /// whatever is counted. Then ask from the first page on. Fails when that was often enough.
-    pub(crate) fn holds(&mut self, page: Option<&Watermark>, day: &str) -> anyhow::Result<bool> {
-        let positions = page.map(|page| page.positions.as_slice()).unwrap_or_default();
-        let of_source = positions.iter().find(|of| of.source == self.source);
-        let page = (of_source.map_or(0, |of| of.sequence), day.to_owned());
-        if *self.first.get_or_insert_with(|| page.clone()) == page {
-            return Ok(true);
+/// All pages of an answer as one, or as many as have more than `limit` rows. They are of one version of what is counted from the source:
+/// where analytics has gone on counting between two of them, it is asked from the first one on. Fails when that was often enough.
+pub(crate) async fn of_one_version<R>(
+    source: &str,
+    limit: usize,
+    mut ask: impl AsyncFnMut(String) -> anyhow::Result<Page<R>>,
+) -> anyhow::Result<Page<R>> {
+    'begin: for _ in 0..BEGIN_MAX {
+        let mut whole = ask(String::new()).await?;
+        let version = whole.version(source);
+        while !whole.next_page_token.is_empty() && whole.rows.len() <= limit {
+            let page = ask(whole.next_page_token).await?;
+            if page.version(source) != version {
+                continue 'begin;
+            }
+            whole.rows.extend(page.rows);
+            (whole.next_page_token, whole.watermark) = (page.next_page_token, page.watermark);
         }
-        self.first = None;
-        self.left_off += 1;
-        ensure!(
-            self.left_off < BEGIN_MAX,
-            "analytics counted more between the pages of its answer, {BEGIN_MAX} times: ask again when less happens, or use \
-             `bramble export`, which has no pages"
-        );
-        Ok(false)
+        return Ok(whole);
     }
+    bail!(
+        "analytics counted more between the pages of its answer, {BEGIN_MAX} times: ask again when less happens, or use \
+         `bramble export`, which has no pages"
+    )
 }
 
 /// For people.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Fleet, amount,
-    fresh::{self, Freshness, OneVersion},
+    fresh::{self, Freshness, Page},
     in_order, refusal,
     sheet::{Column, Sheet},
 };
@@ -41,28 +41,26 @@ pub(super) async fn ask(sales: Sales, fleet: &Fleet) -> anyhow::Result<Sheet> {
     in_order(first, last)?;
     sales.freshness.wait(fleet).await?;
     let end = last.map(|last| last.checked_add_days(Days::new(1)).context("no such day"));
-    let mut request = QuerySalesByHourRequest {
+    let request = QuerySalesByHourRequest {
         start_time: first.map(|first| midnight(first, zone)).transpose()?,
         end_time: end.transpose()?.map(|end| midnight(end, zone)).transpose()?,
         page_size: 10_000,
         ..QuerySalesByHourRequest::default()
     };
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
-    let (mut hours, mut version) = (Vec::new(), OneVersion::of("orders"));
-    loop {
-        let answer = analytics.query_sales_by_hour(request.clone()).await;
+    let ask = async |page_token| {
+        let request = QuerySalesByHourRequest { page_token, ..request.clone() };
+        let answer = analytics.query_sales_by_hour(request).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        if !version.holds(answer.watermark.as_ref(), "")? {
-            hours.clear();
-            request.page_token.clear();
-            continue;
-        }
-        hours.extend(answer.hours);
-        request.page_token = answer.next_page_token;
-        if request.page_token.is_empty() {
-            return show(hours, &answer.watermark.unwrap_or_default(), zone);
-        }
-    }
+        Ok(Page {
+            rows: answer.hours,
+            next_page_token: answer.next_page_token,
+            watermark: answer.watermark.unwrap_or_default(),
+            day: String::new(),
+        })
+    };
+    let whole = fresh::of_one_version("orders", usize::MAX, ask).await?;
+    show(whole.rows, &whole.watermark, zone)
 }
 
 /// Where the clocks skip midnight, the first moment after it.

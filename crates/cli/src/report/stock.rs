@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::{
     Fleet,
-    fresh::{self, Freshness, OneVersion},
+    fresh::{self, Freshness, Page},
     refusal,
     sheet::{Column, Sheet},
 };
@@ -84,27 +84,25 @@ async fn of_day(report: &Stock, day: NaiveDate, fleet: &Fleet) -> anyhow::Result
     report.freshness.wait(fleet).await?;
     let mut analytics = AnalyticsServiceClient::new(fleet.client.client(&fleet.analytics_url)?);
     let as_of_date = rpc::to_date(day);
-    let mut request = GetStockSnapshotRequest {
-        as_of_date: as_of_date.clone(),
-        page_size: 10_000,
-        ..GetStockSnapshotRequest::default()
-    };
-    let (mut levels, mut version) = (Vec::new(), OneVersion::of("inventory"));
-    let watermark = loop {
-        let answer = analytics.get_stock_snapshot(request.clone()).await;
+    let ask = async |page_token| {
+        let request = GetStockSnapshotRequest {
+            as_of_date: as_of_date.clone(),
+            page_size: 10_000,
+            page_token,
+            ..GetStockSnapshotRequest::default()
+        };
+        let answer = analytics.get_stock_snapshot(request).await;
         let answer = answer.map_err(|status| refusal("analytics-svc", &status))?.into_inner();
-        if !version.holds(answer.watermark.as_ref(), &as_of_date)? {
-            levels.clear();
-            request.page_token.clear();
-            continue;
-        }
-        levels.extend(answer.levels);
-        request.page_token = answer.next_page_token;
-        if request.page_token.is_empty() || levels.len() > report.limit {
-            break answer.watermark.unwrap_or_default();
-        }
+        Ok(Page {
+            rows: answer.levels,
+            next_page_token: answer.next_page_token,
+            watermark: answer.watermark.unwrap_or_default(),
+            day: as_of_date.clone(),
+        })
     };
-    let more = levels.len() > report.limit || !request.page_token.is_empty();
+    let Page { rows: mut levels, next_page_token, watermark, .. } =
+        fresh::of_one_version("inventory", report.limit, ask).await?;
+    let more = levels.len() > report.limit || !next_page_token.is_empty();
     levels.truncate(report.limit);
     let note = counted(levels.len(), &format!("SKUs at the end of {as_of_date}"), more);
     let rows = levels.into_iter().map(|level| {

@@ -15,8 +15,7 @@ use super::PARQUET;
 /// How long a file stays in any case: analytics-svc opens the last ones of a long query as late as its time limit allows, which is 60 s
 /// unless it is set.
 const KEPT_FOR: Duration = Duration::from_secs(90);
-/// How many do, beside as many as are live: those of a folder that was replaced whole stay as long as any. As many as are written in that
-/// time with five writes a second.
+/// How many do, beside as many as are live: those of a folder that was replaced whole stay as long as any.
 pub(super) const KEPT_MAX: usize = 5000;
 
 #[derive(Debug)]
